@@ -1,0 +1,1 @@
+"""What both halves agree on: the resource model, identities, the ledger, the Kubernetes seam."""

@@ -1,0 +1,148 @@
+"""SecretId: which backend secret a manifest reads and which one a message speaks of.
+
+Fed by the manifests (externalsecret.manifest), by what the backends answered (synced.resource) and
+by the listener's parsers; feeds the listener's index, which joins the two sides. It is built only
+by the functions of this module, so that both sides normalise alike.
+
+Guarantees: two ids match only within one backend, and only where every part that both sides know
+(partition, account, region) is equal. A part that one side does not know ("") excludes nothing. A
+bare name never matches across backends, nor across accounts or regions that are known. Does not
+guarantee that a partial ARN is read right: a name that ends like an ARN's random suffix has two
+readings, and both are kept (`name`, `other_name`).
+
+AWS facts: ARNs end with `-` and six random characters ("Secrets Manager identifiers" in the user
+guide); a parameter's leading slash folds into its ARN ("parameter/a/b" for "/a/b").
+"""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+_ARN_PARTS = 6
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
+
+
+class Backend(StrEnum):
+    """The systems that hold secrets; the value is the first part of a ledger key."""
+
+    SECRETS_MANAGER = "secretsmanager"
+    PARAMETER_STORE = "ssm"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretId:
+    """A secret of a backend. Empty parts are not known; they match anything."""
+
+    backend: Backend
+    name: str
+    other_name: str = ""
+    region: str = ""
+    account: str = ""
+    partition: str = ""
+
+    def names(self) -> tuple[str, ...]:
+        """The readings of the name, likelier first."""
+        if self.other_name:
+            return (self.name, self.other_name)
+        return (self.name,)
+
+    def matches(self, other: "SecretId") -> bool:
+        """Whether both may be the same secret; see the module's guarantees."""
+        return (
+            self.backend is other.backend
+            and not set(self.names()).isdisjoint(other.names())
+            and self.shares_scope(other)
+        )
+
+    def shares_scope(self, other: "SecretId") -> bool:
+        """Whether no part of the scope that both know differs."""
+        return (
+            _agree(self.region, other.region)
+            and _agree(self.account, other.account)
+            and _agree(self.partition, other.partition)
+        )
+
+    def within(self, *, region: str = "", account: str = "", partition: str = "") -> "SecretId":
+        """The same id with the parts filled in that it did not know."""
+        return replace(
+            self,
+            region=self.region or region,
+            account=self.account or account,
+            partition=self.partition or partition,
+        )
+
+
+def _agree(one: str, other: str) -> bool:
+    return not one or not other or one == other
+
+
+@dataclass(frozen=True, slots=True)
+class Arn:
+    """The parts of an Amazon Resource Name."""
+
+    partition: str
+    service: str
+    region: str
+    account: str
+    resource: str
+
+
+def parse_arn(text: str) -> Arn | None:
+    """The parts of an ARN, or None when the text is none."""
+    parts = text.split(":", 5)
+    if (
+        len(parts) != _ARN_PARTS
+        or parts[0] != "arn"
+        or not parts[1]
+        or not parts[2]
+        or not parts[5]
+    ):
+        return None
+    return Arn(parts[1], parts[2], parts[3], parts[4], parts[5])
+
+
+def account_of_role(role_arn: str) -> tuple[str, str]:
+    """(partition, account) of an IAM role's ARN; empty strings where it is none."""
+    arn = parse_arn(role_arn)
+    if arn is None:
+        return ("", "")
+    return (arn.partition, arn.account)
+
+
+def secrets_manager(key: str) -> SecretId:
+    """The id of an ARN that AWS itself wrote: it is whole, so its suffix is no part of the name."""
+    arn = parse_arn(key)
+    if arn is None or arn.service != "secretsmanager" or not arn.resource.startswith("secret:"):
+        return SecretId(Backend.SECRETS_MANAGER, key)
+    typed = arn.resource.removeprefix("secret:")
+    stripped = _SUFFIX.sub("", typed)
+    return SecretId(
+        Backend.SECRETS_MANAGER,
+        stripped,
+        other_name="" if stripped == typed else typed,
+        region=arn.region,
+        account=arn.account,
+        partition=arn.partition,
+    )
+
+
+def secrets_manager_arn(full_arn: str) -> SecretId | None:
+    """The id of an ARN that AWS itself wrote (always whole: the suffix is no part of the name)."""
+    secret = secrets_manager(full_arn)
+    if not secret.account and not secret.region:
+        return None
+    return replace(secret, other_name="")
+
+
+def parameter(key: str) -> SecretId:
+    """The id of a parameter, from a name or an ARN, without `:version` or `:label`."""
+    arn = parse_arn(key)
+    if arn is None or arn.service != "ssm" or not arn.resource.startswith("parameter/"):
+        return SecretId(Backend.PARAMETER_STORE, key.removeprefix("/"))
+    return SecretId(
+        Backend.PARAMETER_STORE,
+        arn.resource.removeprefix("parameter/"),
+        region=arn.region,
+        account=arn.account,
+        partition=arn.partition,
+    )

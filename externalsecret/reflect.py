@@ -1,0 +1,176 @@
+"""Reflector: one list and watch that never ends, and knows how fresh it is.
+
+Fed by the API server; feeds a Sink (a cache, an index, a work queue). It lists in pages, watches
+from the list's resourceVersion with bookmarks, resumes after every end, lists anew after 410 Gone,
+and backs off with jitter after failures. It never exits and never stops silently.
+
+Guarantees: after `listed` the sink has seen every object that existed at the list's
+resourceVersion; then every change in order. `is_fresh` is true only while a watch is open that has
+spoken within its read timeout (the API server sends bookmarks about once a minute). Does not
+guarantee that the sink lags by nothing: a change may be on the wire.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import structlog
+
+from externalsecret.errors import HarkError
+from externalsecret.kubeapi import ApiRefusal, ApiRetry, KubeApi
+
+_FULL = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadata{kind};g=meta.k8s.io;v=v1"
+_PAGE = "500"
+_WATCH_SECONDS = 290
+_READ_TIMEOUT = 100.0
+_LONGEST_WAIT = 30.0
+
+log = structlog.get_logger()
+
+Key = tuple[str, str]
+"""(namespace, name)"""
+
+
+def key_of(obj: dict[str, Any]) -> Key:
+    """(namespace, name) of a raw object."""
+    metadata = obj["metadata"]
+    return (metadata.get("namespace", ""), metadata["name"])
+
+
+class Sink(Protocol):
+    """Where a reflector's objects go. Called from the reflector's thread, one call at a time."""
+
+    def upsert(self, obj: dict[str, Any]) -> None:
+        """An object is there, as it is now."""
+
+    def remove(self, obj: dict[str, Any]) -> None:
+        """An object is gone; given as it was last."""
+
+    def listed(self, keys: set[Key]) -> None:
+        """A list is complete: what is not in `keys` is gone, and all may be evaluated."""
+
+
+class _Expired(Exception):
+    """The resourceVersion is too old to watch from."""
+
+
+class Reflector:
+    """One path (all namespaces or one), one sink."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        path: str,
+        sink: Sink,
+        *,
+        stop: threading.Event,
+        label_selector: str = "",
+        metadata_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._path = path
+        self._sink = sink
+        self._stop = stop
+        self._selector = {"labelSelector": label_selector} if label_selector else {}
+        self._metadata_only = metadata_only
+        self._clock = clock
+        self._version = ""
+        self._open = False
+        self._spoke_at = 0.0
+        self.synced = threading.Event()
+        """Set after the first complete list."""
+
+    def is_fresh(self) -> bool:
+        """Whether the sink can be trusted to hold what the cluster holds."""
+        return self._open and self._clock() - self._spoke_at < _READ_TIMEOUT
+
+    def run(self) -> None:
+        """List and watch until `stop`; for a thread of its own."""
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                if not self._version:
+                    self._list()
+                self._watch()
+                failures = 0
+            except _Expired:
+                self._version = ""
+            except HarkError as error:
+                failures = 1 if self._spoke_lately() else failures + 1
+                self._wait(error, failures)
+            finally:
+                self._open = False
+
+    def _spoke_lately(self) -> bool:
+        """A watch that worked and then broke starts its backoff anew."""
+        return self._clock() - self._spoke_at < 1.0
+
+    def _wait(self, error: HarkError, failures: int) -> None:
+        if isinstance(error, ApiRefusal) and error.status == HTTPStatus.GONE:
+            self._version = ""
+        asked = error.after if isinstance(error, ApiRetry) else None
+        delay = asked or min(_LONGEST_WAIT, 0.1 * 2 ** min(failures, 10))
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
+        log.warning("watch.failed", path=self._path, error=str(error), retry_in=round(delay, 2))
+        self._stop.wait(delay)
+
+    def _list(self) -> None:
+        keys: set[Key] = set()
+        query = {"limit": _PAGE, **self._selector}
+        while True:
+            page = self._api.request("GET", self._path, query=query, accept=self._accept("List"))
+            for obj in page["items"]:
+                keys.add(key_of(obj))
+                self._sink.upsert(obj)
+            token = page["metadata"].get("continue")
+            if not token:
+                break
+            query = {**query, "continue": token}
+        self._version = page["metadata"]["resourceVersion"]
+        self._sink.listed(keys)
+        self.synced.set()
+        log.info("watch.listed", path=self._path, objects=len(keys))
+
+    def _watch(self) -> None:
+        query = {
+            "watch": "1",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_WATCH_SECONDS),
+            **self._selector,
+        }
+        events = self._api.stream(
+            self._path, query=query, accept=self._accept(""), read_timeout=_READ_TIMEOUT
+        )
+        self._heard_something()
+        for event in events:
+            if self._stop.is_set():
+                return
+            self._heard_something()
+            self._take(event["type"], event["object"])
+
+    def _heard_something(self) -> None:
+        self._spoke_at = self._clock()
+        self._open = True
+
+    def _take(self, kind: str, obj: dict[str, Any]) -> None:
+        if kind == "ERROR":
+            if obj.get("code") == HTTPStatus.GONE:
+                raise _Expired
+            raise ApiRetry(
+                f"The watch of {self._path} ended with {obj.get('code')} {obj.get('reason')}.",
+                int(obj.get("code") or 0),
+            )
+        self._version = obj["metadata"]["resourceVersion"]
+        if kind in {"ADDED", "MODIFIED"}:
+            self._sink.upsert(obj)
+        elif kind == "DELETED":
+            self._sink.remove(obj)
+
+    def _accept(self, kind: str) -> str:
+        return _METADATA.format(kind=kind) if self._metadata_only else _FULL

@@ -1,0 +1,1 @@
+"""I/O with each queue: one file per transport, one contract (listener.sources.contract)."""

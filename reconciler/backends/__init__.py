@@ -1,0 +1,1 @@
+"""One small file per system that holds secrets, one contract (reconciler.backends.contract)."""

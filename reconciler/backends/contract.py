@@ -1,0 +1,75 @@
+"""The contract of every backend: read values, look at versions, and nothing else.
+
+Fed by reconciler.fetch (values) and reconciler.sweep (versions); feeds both with answers that name
+the version and the canonical identity of what was read. One backend object serves one identity and
+region: it owns its SDK client and credentials and renews them before they expire. It is used from
+several threads.
+
+Guarantees: an answer stands for each reference that was asked, in place of an exception where that
+one failed; a whole call raises only when nothing could be asked (no credentials, no network). All
+failures are Retry or GiveUp with a sentence for the user and without a value. Reads use as few
+calls as the API allows. `look` reads no value. It does not guarantee that what it read is the
+newest: clouds are eventually consistent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from externalsecret.errors import HarkError
+from externalsecret.redacted import Redacted
+from externalsecret.reference import Reference
+
+ReadValue = Redacted | Mapping[str, Redacted]
+"""One value, or for a path: the last path segment of each member with its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a read gave."""
+
+    value: ReadValue
+    version: str
+    """The version that was read; for a path the digest of its members' versions."""
+    resource: str
+    """The canonical identity in the backend's own words (an ARN); "" where it names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What a look at metadata gave: versions and labels, no value."""
+
+    current: str | None
+    """The version that the reference's selector chooses now; None when it chooses none."""
+    known: Mapping[str, frozenset[str]]
+    """Every version that the backend lists, with its labels; only `current` where it lists none."""
+    resource: str
+    gone: str = ""
+    """Why it cannot be read although it is listed (marked for deletion, ...), as a sentence."""
+
+
+class CannotLook(Exception):
+    """The backend has no metadata for such a reference, or denies it: only a read can tell."""
+
+
+Read = Value | HarkError
+Look = Versions | HarkError | CannotLook
+
+
+class Backend(Protocol):
+    """One system, asked as one identity in one region."""
+
+    batch_size: int
+    """How many references one `read` call is best given."""
+
+    def read(self, references: Sequence[Reference]) -> Mapping[str, Read]:
+        """The value of each reference, by its `entry`."""
+
+    def look(self, references: Sequence[Reference]) -> Mapping[str, Look]:
+        """The versions of each reference, by its `entry`, as fresh as the backend can tell."""
+
+    def sweep(self, references: Sequence[Reference]) -> Mapping[str, Look]:
+        """As `look` but in as few calls as the API allows, perhaps some minutes behind."""
+
+    def close(self) -> None:
+        """Let go of connections."""
