@@ -40,6 +40,19 @@ def provide(progress: cache.Progress = cache.print_progress) -> Path:
     return _ensure(_PACKAGES, progress)
 
 
+def provide_at_once() -> Path:
+    """Do as `provide`, but raise CannotProvideError where that would take minutes."""
+
+    def refuse(_line: str) -> None:
+        raise cache.CannotProvideError(
+            "The programs of the control plane are not on this machine yet. Run "
+            "`python -m testbed.binaries` once, which may take minutes, and then try again."
+        )
+
+    # Progress is reported only when there is something to wait for.
+    return provide(refuse)
+
+
 def _complete(assets: Path, progress: cache.Progress) -> Path:
     missing = [name for name in _IN_ENVTEST if not (assets / name).is_file()]
     if missing:

@@ -31,6 +31,12 @@ _POLL_SECONDS = 0.05
 _READY_SECONDS = 90.0
 _ATTEMPTS_AT_A_PORT = 5
 _ETCD_SOCKET = "client:0"
+# The last one fills the roles view, edit and admin, which are empty without it.
+_CONTROLLERS = (
+    "garbage-collector-controller",
+    "namespace-controller",
+    "clusterrole-aggregation-controller",
+)
 # Below the range that Linux gives to outgoing connections, so that nobody gets our port by chance
 # while the API server is away for a moment.
 _PORTS = range(20000, 32000)
@@ -169,7 +175,7 @@ class ControlPlane(Cluster):
             [
                 str(self._programs / "kube-controller-manager"),
                 f"--kubeconfig={kubeconfig}",
-                "--controllers=garbage-collector-controller,namespace-controller",
+                f"--controllers={','.join(_CONTROLLERS)}",
                 "--leader-elect=false",
                 "--secure-port=0",
                 "--kube-api-qps=200",

@@ -25,13 +25,15 @@ _STALL_SECONDS = 30.0
 _SHA512_HEX_DIGITS = 128
 
 
-def download(version: str, folder: Path, progress: cache.Progress) -> tuple[str, ...]:
+def download(
+    version: str, folder: Path, progress: cache.Progress, releases: str = _RELEASES
+) -> tuple[str, ...]:
     """Put the programs of a release into a folder; returns their names, none if out of reach.
 
     Raises CannotProvideError if the archive is not what its checksum says.
     """
     archive_name = f"envtest-{version}-{cache.platform_name()}.tar.gz"
-    address = f"{_RELEASES}/envtest-{version}/{archive_name}"
+    address = f"{releases}/envtest-{version}/{archive_name}"
     expected = _published_checksum(f"{address}.sha512")
     if expected is None:
         progress("the envtest archive is out of reach here; building with Go instead")

@@ -1,0 +1,121 @@
+"""Real parts for tests, as a pytest plugin (`-p testbed.fixtures`).
+
+Expensive parts are started when the first test asks for them, once per run: under pytest-xdist the
+controlling process owns them and all workers share them, each test in a namespace and an AWS
+account of its own. HARK_TEST_KUBECONFIG may name the kubeconfig of a `python -m
+testbed.controlplane` that runs already, which saves its start while one works on a test.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed import binaries
+from testbed.cluster import Cluster
+from testbed.controlplane import ControlPlane
+from testbed.lender import Lender, Stoppable, borrow
+from testbed.moto import Moto, MotoServer
+from testbed.proxy import WireProxy
+
+_LENDER = pytest.StashKey[Lender]()
+_WORKER_INPUT = "hark_testbed_lender"
+_ACCOUNT_DIGITS = 12
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the process that controls the run own what the tests share."""
+    if not hasattr(config, "workerinput"):
+        parts: dict[str, Callable[[], tuple[Stoppable, str]]] = {
+            "control plane": _start_control_plane,
+            "moto": _start_moto,
+        }
+        config.stash[_LENDER] = Lender(parts)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started."""
+    if _LENDER in config.stash:
+        config.stash[_LENDER].close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where to ask."""
+    node.workerinput[_WORKER_INPUT] = node.config.stash[_LENDER].address
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A real API server that all tests share: never stop it, and work in a `namespace`."""
+    kubeconfig = os.environ.get("HARK_TEST_KUBECONFIG")
+    address = kubeconfig or borrow(_lender_address(request.config), "control plane")
+    with tempfile.TemporaryDirectory(prefix="hark-kubeconfigs-") as folder:
+        yield Cluster(Path(address), Path(folder))
+
+
+@pytest.fixture
+def control_plane() -> Iterator[ControlPlane]:
+    """A control plane for one test alone, which may take its API server away."""
+    with ControlPlane(programs=binaries.provide_at_once()) as plane:
+        yield plane
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace for one test alone."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    # Its end is not awaited: nobody will ever use that name again.
+    cluster.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def cluster_proxy(cluster: Cluster) -> Iterator[WireProxy]:
+    """A proxy before the API server, for `cluster.service_account_kubeconfig(server=...)`."""
+    with WireProxy(cluster.url, cluster.ca_file) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def moto(request: pytest.FixtureRequest) -> Moto:
+    """An AWS that all tests share: never reset it, and work in an `aws_account`."""
+    return Moto(borrow(_lender_address(request.config), "moto"))
+
+
+@pytest.fixture
+def aws_account() -> str:
+    """The id of an empty AWS account for one test alone, for `moto.env`."""
+    return "9" + "".join(secrets.choice("0123456789") for _ in range(_ACCOUNT_DIGITS - 1))
+
+
+@pytest.fixture
+def moto_proxy(moto: Moto) -> Iterator[WireProxy]:
+    """A proxy on the wire to AWS, for `moto.env(account, endpoint=proxy.url)`."""
+    with WireProxy(moto.url) as proxy:
+        yield proxy
+
+
+def _lender_address(config: pytest.Config) -> str:
+    worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
+    if worker_input is None:
+        return config.stash[_LENDER].address
+    return worker_input[_WORKER_INPUT]
+
+
+def _start_control_plane() -> tuple[ControlPlane, str]:
+    plane = ControlPlane(programs=binaries.provide_at_once())
+    return plane, str(plane.admin_kubeconfig)
+
+
+def _start_moto() -> tuple[MotoServer, str]:
+    server = MotoServer()
+    return server, server.url
