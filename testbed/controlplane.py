@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -224,9 +223,8 @@ def _unused_port() -> int:
 
 
 def _main() -> None:
-    stop = threading.Event()
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda _number, _frame: stop.set())
+        signal.signal(ending, signal.default_int_handler)
     with ControlPlane() as plane:
         sys.stdout.write(
             f"A Kubernetes control plane is ready at {plane.url}. In another terminal:\n\n"
@@ -235,11 +233,13 @@ def _main() -> None:
             "Ctrl-C stops it and deletes all its data.\n"
         )
         sys.stdout.flush()
-        stop.wait()
+        signal.pause()
 
 
 if __name__ == "__main__":
     try:
         _main()
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")
     except (cache.CannotProvideError, ControlPlaneError) as trouble:
         sys.exit(str(trouble))
