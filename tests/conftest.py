@@ -1,0 +1,71 @@
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+import yaml
+
+from externalsecret import manifests
+from testbed.cluster import MERGE_PATCH, ApiError, Cluster
+
+pytest_plugins = ["testbed.fixtures"]
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+GROUP = "/apis/kubernetes-client.io/v1"
+
+Install = Callable[[Cluster, str, Mapping[str, Any]], None]
+
+
+def _install(cluster: Cluster, collection: str, manifest: Mapping[str, Any]) -> None:
+    cluster.create_if_absent(collection, manifest)
+    # A cluster that outlives the run may hold the manifest of yesterday.
+    name = manifest["metadata"]["name"]
+    cluster.request("PATCH", f"{collection}/{name}", manifest, content_type=MERGE_PATCH)
+
+
+def _await_published(cluster: Cluster, field: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            cluster.request("GET", f"{GROUP}/externalsecrets?limit=1")
+            schema = cluster.request("GET", f"/openapi/v3{GROUP}")
+        except ApiError as error:
+            if error.code not in (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE):
+                raise
+        else:
+            if field in str(schema):
+                return
+        time.sleep(0.1)
+    pytest.fail(f"the API server did not publish a schema with {field} within 30 s")
+
+
+@pytest.fixture(scope="session")
+def install() -> Install:
+    """Make an object be what a manifest says: `install(cluster, collection, manifest)`."""
+    return _install
+
+
+@pytest.fixture(scope="session")
+def install_crd() -> Callable[[Cluster, str, str], None]:
+    """Install a CRD's text and wait until a field of it is in the published schema."""
+
+    def install_text(cluster: Cluster, text: str, field: str) -> None:
+        _install(cluster, CRDS, yaml.safe_load(text))
+        _await_published(cluster, field)
+
+    return install_text
+
+
+@pytest.fixture(scope="session")
+def served_cluster(cluster: Cluster, install_crd: Callable[[Cluster, str, str], None]) -> Cluster:
+    """The shared cluster, once it serves our ExternalSecret."""
+    install_crd(cluster, manifests.crd(), "fingerprint")
+    return cluster
+
+
+@pytest.fixture
+def collection(served_cluster: Cluster, namespace: str) -> str:
+    """The path of the ExternalSecrets of a namespace for one test alone."""
+    assert served_cluster
+    return f"{GROUP}/namespaces/{namespace}/externalsecrets"
