@@ -110,6 +110,11 @@ def read_manifest(spec: Mapping[str, Any], defaults: Defaults) -> Manifest:
     )
 
 
+def is_managed(spec: Mapping[str, Any], instance_id: str) -> bool:
+    """Whether this installation serves the object: controllerId and INSTANCE_ID are equal."""
+    return (spec.get("controllerId") or "") == instance_id
+
+
 def _backend(spec: Mapping[str, Any]) -> Backend:
     name = spec.get("backendType")
     backend = _SERVED.get(name) if isinstance(name, str) else None

@@ -1,0 +1,111 @@
+"""Hold: the deliveries that were received and are not finished, kept ours until they are.
+
+Fed by listener.listen; feeds the source with acknowledgements and extensions from one thread.
+Finished deliveries are acknowledged in batches that form while the last call is under way.
+
+Guarantees: a delivery is acknowledged only after `finish`; one that is let go (`drop`) comes back
+by itself. As long as the thread runs, what is held is not delivered to others. An acknowledgement
+that fails is counted and costs a redelivery, nothing else.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from externalsecret.errors import HarkError
+from listener.metrics import ListenerMetrics
+from listener.sources.contract import Delivery, Source
+
+log = structlog.get_logger()
+
+
+class Hold:
+    """What is held of one source."""
+
+    def __init__(
+        self,
+        source: Source,
+        metrics: ListenerMetrics,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._metrics = metrics
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._held: dict[str, Delivery] = {}
+        self._finished: list[Delivery] = []
+        self._closed = False
+        self._extend_at = clock() + source.extend_every
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Hold these from now on."""
+        with self._changed:
+            self._held.update((delivery.receipt, delivery) for delivery in deliveries)
+            self._tell()
+
+    def finish(self, deliveries: Sequence[Delivery]) -> None:
+        """All that these announced is noted, or asks for nothing: acknowledge them."""
+        with self._changed:
+            self._finished.extend(deliveries)
+            self._changed.notify()
+
+    def drop(self, deliveries: Sequence[Delivery]) -> None:
+        """Hold these no longer and do not acknowledge them."""
+        with self._changed:
+            for delivery in deliveries:
+                self._held.pop(delivery.receipt, None)
+            self._tell()
+
+    def close(self, patience: float) -> None:
+        """Wait up to so many seconds until nothing is held any more, then let `run` end."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._held, timeout=patience)
+            self._closed = True
+            self._changed.notify_all()
+
+    def run(self) -> None:
+        """Acknowledge and extend until closed; for a thread of its own."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._has_work, timeout=self._extend_at - self._clock())
+                if self._closed:
+                    return
+                finished = self._finished
+                self._finished = []
+            if finished:
+                self._acknowledge(finished)
+            if self._clock() >= self._extend_at:
+                self._extend()
+
+    def _has_work(self) -> bool:
+        return self._closed or bool(self._finished)
+
+    def _acknowledge(self, finished: list[Delivery]) -> None:
+        try:
+            failed = self._source.ack(finished)
+        except HarkError as error:
+            log.warning("ack.failed", source=self._source.name, error=str(error))
+            failed = finished
+        self._metrics.ack_failures.labels(self._source.name).inc(len(failed))
+        self.drop(finished)
+
+    def _extend(self) -> None:
+        with self._changed:
+            held = list(self._held.values())
+        self._extend_at = self._clock() + self._source.extend_every
+        if not held:
+            return
+        try:
+            self._source.extend(held)
+        except HarkError as error:
+            log.warning("extend.failed", source=self._source.name, error=str(error))
+
+    def _tell(self) -> None:
+        self._metrics.held.labels(self._source.name).set(len(self._held))
+        self._changed.notify_all()

@@ -1,0 +1,170 @@
+"""Index: from a changed secret to the ExternalSecrets that read it.
+
+Fed by the watch of ExternalSecrets (it is a Sink of externalsecret.reflect) and by the replies to
+notes; feeds listener.listen. It keeps for each object only what matching needs, so that ten
+thousand objects fit into some tens of megabytes.
+
+Guarantees: a lookup costs the number of matches, not the number of objects; an entry matches only
+within the scope it reads from (partition, account, region), which `synced.resource` makes exact
+after the first read. An object that cannot be understood reads nothing and is left to the
+reconciler, which says so. All methods may be called from several threads.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from externalsecret import identity
+from externalsecret.errors import GiveUp
+from externalsecret.identity import Backend, SecretId
+from externalsecret.ledger import Ledger, read_ledger
+from externalsecret.manifest import Defaults, Manifest, is_managed, read_manifest
+from externalsecret.reference import Reference, Select
+from externalsecret.reflect import Key, key_of
+from listener.concern import concerns
+from listener.messages.meaning import ChangeEvent
+
+_Slot = tuple[Backend, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One read of one ExternalSecret that a change concerns."""
+
+    key: Key
+    entry: str
+    heard: str
+    """Id of the note that stands there, as far as the index knows; "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What the index remembers of one object."""
+
+    version: int
+    references: tuple[Reference, ...]
+    heard: Mapping[str, str]
+
+
+class Index:
+    """SecretId to ExternalSecrets."""
+
+    def __init__(self, defaults: Defaults, instance_id: str) -> None:
+        self._defaults = defaults
+        self._instance_id = instance_id
+        self._lock = threading.Lock()
+        self._records: dict[Key, _Record] = {}
+        self._slots: defaultdict[_Slot, set[tuple[Key, str]]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def upsert(self, obj: dict[str, Any]) -> None:
+        """Take an object as it is now, unless something newer is known already."""
+        key = key_of(obj)
+        version = int(obj["metadata"]["resourceVersion"])
+        record = self._record(obj, version)
+        with self._lock:
+            known = self._records.get(key)
+            if known is not None and known.version > version:
+                return
+            self._forget(key)
+            self._records[key] = record
+            for reference in record.references:
+                for slot in _slots_of(reference):
+                    self._slots[slot].add((key, reference.entry))
+
+    def remove(self, obj: dict[str, Any]) -> None:
+        with self._lock:
+            self._forget(key_of(obj))
+
+    def listed(self, keys: set[Key]) -> None:
+        with self._lock:
+            for key in [known for known in self._records if known not in keys]:
+                self._forget(key)
+
+    def lookup(self, event: ChangeEvent) -> list[Target]:
+        """Every read that this change concerns."""
+        with self._lock:
+            found = {place for slot in _slots_asked(event.secret) for place in self._slots[slot]}
+            return sorted(
+                self._targets(event, found), key=lambda target: (target.key, target.entry)
+            )
+
+    def _targets(self, event: ChangeEvent, found: set[tuple[Key, str]]) -> Iterator[Target]:
+        for key, entry in found:
+            record = self._records[key]
+            for reference in record.references:
+                if reference.entry == entry and concerns(reference, event):
+                    yield Target(key, entry, record.heard.get(entry, ""))
+
+    def _record(self, obj: Mapping[str, Any], version: int) -> _Record:
+        spec = obj.get("spec") or {}
+        ledger = read_ledger(obj.get("status") or {}, obj["metadata"]["uid"])
+        heard = {key: entry.heard.id for key, entry in ledger.entries.items() if entry.heard}
+        if not is_managed(spec, self._instance_id):
+            return _Record(version, (), {})
+        try:
+            manifest = read_manifest(spec, self._defaults)
+        except GiveUp:
+            return _Record(version, (), {})
+        references = tuple(
+            replace(reference, secret=_learned(manifest, ledger, reference))
+            for reference in manifest.references.values()
+        )
+        return _Record(version, references, heard)
+
+    def _forget(self, key: Key) -> None:
+        record = self._records.pop(key, None)
+        if record is None:
+            return
+        for reference in record.references:
+            for slot in _slots_of(reference):
+                places = self._slots[slot]
+                places.discard((key, reference.entry))
+                if not places:
+                    del self._slots[slot]
+
+
+def _learned(manifest: Manifest, ledger: Ledger, reference: Reference) -> SecretId:
+    """The reference's id, made exact by what the backend itself called it at the last read."""
+    synced = ledger.entry(reference.entry).synced
+    if synced is None or not synced.resource:
+        return reference.secret
+    if synced.fingerprint != manifest.fingerprint(reference.entry):
+        return reference.secret
+    if reference.secret.backend is Backend.SECRETS_MANAGER:
+        return identity.secrets_manager_arn(synced.resource) or reference.secret
+    return identity.parameter(synced.resource)
+
+
+def _slots_of(reference: Reference) -> Iterator[_Slot]:
+    """Where a reference is filed: under each reading of its name, or under its path."""
+    for name in reference.secret.names():
+        yield (reference.secret.backend, _filed(reference, name))
+
+
+def _filed(reference: Reference, name: str) -> str:
+    if reference.selector.select is Select.PATH:
+        return f"{name.rstrip('/')}/*"
+    if reference.selector.select is Select.TREE:
+        return f"{name.rstrip('/')}/**"
+    return name
+
+
+def _slots_asked(secret: SecretId) -> Iterator[_Slot]:
+    """Every slot in which a reader of this secret may be filed."""
+    for name in secret.names():
+        yield (secret.backend, name)
+        if secret.backend is not Backend.PARAMETER_STORE:
+            continue
+        parent = name
+        depth = 0
+        while parent:
+            parent = parent.rpartition("/")[0]
+            if depth == 0:
+                yield (secret.backend, f"{parent}/*")
+            yield (secret.backend, f"{parent}/**")
+            depth += 1
