@@ -1,0 +1,1 @@
+"""The half that makes the Secret true again."""
