@@ -5,7 +5,7 @@ secretsmanager and parameterstore with boto3 clients.
 
 Guarantees: one client for each (service, role, region), safe to use from several threads; one
 AssumeRole for each role however many regions and clients use it, renewed before it expires; the
-SDK's debug logs, which show values, stay off. It imports boto3 with the first client, not before.
+SDK's logs that show values stay off. It imports boto3 with the first client, not before.
 A client is made without asking AWS for anything but base credentials: a role that may not be
 assumed shows at the first call.
 """
@@ -26,13 +26,20 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
 
 _STS_REGION = "us-west-2"
 _LOCALSTACK_URL = "http://localhost:4566"
 _ATTEMPTS = 2
 _CONNECTIONS = 16
-# They log whole answers at debug level.
-_TALKATIVE = ("boto3", "botocore", "urllib3")
+# They log whole answers at debug level; botocore.credentials does so with each failed AssumeRole,
+# which is also raised.
+_LEVELS = {
+    "boto3": logging.INFO,
+    "botocore": logging.INFO,
+    "botocore.credentials": logging.ERROR,
+    "urllib3": logging.INFO,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ class AwsAccess:
         self._now = now
         self._lock = threading.Lock()
         self._sessions: dict[str, boto3.Session] = {}
+        self._token_services: list[STSClient] = []
         self._secrets_managers: dict[tuple[str, str], SecretsManagerClient] = {}
         self._parameter_stores: dict[tuple[str, str], SSMClient] = {}
 
@@ -141,6 +149,20 @@ class AwsAccess:
         with self._lock, suppress(KeyError):
             self._parameter_stores.pop((role_arn, region)).close()
 
+    def close(self) -> None:
+        """Close every client; what is asked for afterwards is made anew."""
+        with self._lock:
+            for client in (
+                *self._secrets_managers.values(),
+                *self._parameter_stores.values(),
+                *self._token_services,
+            ):
+                client.close()
+            self._secrets_managers.clear()
+            self._parameter_stores.clear()
+            self._token_services.clear()
+            self._sessions.clear()
+
     def _session(self, role_arn: str) -> "boto3.Session":
         session = self._sessions.get(role_arn)
         if session is None:
@@ -151,9 +173,9 @@ class AwsAccess:
     def _base_session(self) -> "boto3.Session":
         from reconciler.backends import awssession  # noqa: PLC0415 - the SDK costs 34 MiB
 
-        for name in _TALKATIVE:
-            if logging.getLogger(name).getEffectiveLevel() < logging.INFO:
-                logging.getLogger(name).setLevel(logging.INFO)
+        for name, level in _LEVELS.items():
+            if logging.getLogger(name).getEffectiveLevel() < level:
+                logging.getLogger(name).setLevel(level)
         session = awssession.base_session(
             self._settings.sts_region, sts_regional=self._settings.sts_regional
         )
@@ -177,6 +199,7 @@ class AwsAccess:
             endpoint_url=self._settings.endpoint_sts or None,
             config=self._config(),
         )
+        self._token_services.append(sts)
         return awssession.role_session(
             sts, role_arn, self._now, sts_regional=self._settings.sts_regional
         )

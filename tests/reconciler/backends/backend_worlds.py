@@ -1,0 +1,245 @@
+"""Each backend with its surroundings behind one face, for the tests that all of them pass."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import boto3
+
+from externalsecret.errors import GiveUp, HarkError, Retry
+from externalsecret.identity import Backend as Kind
+from externalsecret.identity import SecretId
+from externalsecret.reference import Identity, Reference, Select, Selector
+from reconciler.backends.awsclient import AwsAccess, AwsSettings
+from reconciler.backends.contract import Backend, Read, Value
+from reconciler.backends.memory import MemoryBackend
+from reconciler.backends.opening import open_backend
+from testbed.actions import Action, answer
+from testbed.moto import REGION
+from testbed.proxy import WireProxy
+from testbed.request import any_request
+from testbed.rule import Rule
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
+
+CURRENT = Selector(Select.LABEL, "AWSCURRENT")
+LATEST = Selector(Select.LATEST)
+FAST = AwsSettings(connect_timeout=1, read_timeout=0.5)
+
+
+class Trouble(Enum):
+    """What may befall every call of a backend: (HTTP status, AWS's code, AWS's message)."""
+
+    DENIED = (400, "AccessDeniedException", "User: hark is not authorized.")
+    THROTTLED = (400, "ThrottlingException", "Rate exceeded")
+    BROKEN = (503, "ServiceUnavailable", "Try later.")
+
+    def on_the_wire(self, headers: Mapping[str, str] | None = None) -> Action:
+        status, code, message = self.value
+        return refusal(code, message, status=status, headers=headers)
+
+    def in_memory(self) -> HarkError:
+        reasons = {
+            Trouble.DENIED: GiveUp("no", reason="Denied"),
+            Trouble.THROTTLED: Retry("slow", reason="Throttled"),
+            Trouble.BROKEN: Retry("away", reason="BackendUnavailable"),
+        }
+        return reasons[self]
+
+
+def refusal(
+    code: str, message: str, *, status: int = 400, headers: Mapping[str, str] | None = None
+) -> Action:
+    """What AWS answers in its JSON protocol when it refuses."""
+    body = json.dumps({"__type": code, "Message": message}).encode()
+    fields = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-requestid": "1"}
+    return answer(status, body, {**fields, **(headers or {})})
+
+
+def reference(kind: Kind, key: str, selector: Selector) -> Reference:
+    entry = f"{kind}/{REGION}/{key}#{selector.select}:{selector.value}"
+    return Reference(entry, SecretId(kind, key), key, selector, REGION)
+
+
+def revealed(read: Read) -> bytes:
+    assert isinstance(read, Value), read
+    assert not isinstance(read.value, Mapping)
+    return read.value.reveal()
+
+
+class World(ABC):
+    """A backend and the means to change what it sees."""
+
+    backend: Backend
+
+    @abstractmethod
+    def put(self, name: str, value: bytes) -> str:
+        """Make it the secret's newest value; returns the version."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None: ...
+
+    @abstractmethod
+    def current(self, name: str) -> Reference: ...
+
+    @abstractmethod
+    def pinned(self, name: str, version: str) -> Reference: ...
+
+    @abstractmethod
+    def befall(self, trouble: Trouble) -> None:
+        """Let all calls fail until `heal`."""
+
+    @abstractmethod
+    def heal(self) -> None: ...
+
+    @abstractmethod
+    def calls(self) -> int:
+        """The backend's calls so far."""
+
+    @property
+    @abstractmethod
+    def calls_for_fifty(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def calls_to_sweep_fifty(self) -> int: ...
+
+    def read(self, one: Reference) -> Read:
+        return self.backend.read([one])[one.entry]
+
+    def close(self) -> None:
+        self.backend.close()
+
+
+class MemoryWorld(World):
+    calls_for_fifty = 1
+    calls_to_sweep_fifty = 1
+
+    def __init__(self) -> None:
+        self.backend: MemoryBackend = MemoryBackend()
+        self._versions = 0
+        self._names: set[str] = set()
+
+    def put(self, name: str, value: bytes) -> str:
+        self._versions += 1
+        self._names.add(name)
+        self.backend.put(name, value, str(self._versions))
+        return str(self._versions)
+
+    def delete(self, name: str) -> None:
+        self.backend.delete(name)
+
+    def current(self, name: str) -> Reference:
+        return reference(Kind.SECRETS_MANAGER, name, CURRENT)
+
+    def pinned(self, name: str, version: str) -> Reference:
+        return reference(Kind.SECRETS_MANAGER, name, Selector(Select.VERSION, version))
+
+    def befall(self, trouble: Trouble) -> None:
+        for name in self._names:
+            self.backend.fail(name, trouble.in_memory())
+
+    def heal(self) -> None:
+        for name in self._names:
+            self.backend.fail(name, None)
+
+    def calls(self) -> int:
+        return self.backend.calls.total()
+
+
+class AwsWorld(World):
+    """What the two AWS backends share: the wire."""
+
+    kind: Kind
+
+    def __init__(self, proxy: WireProxy, settings: AwsSettings = FAST) -> None:
+        """The environment must already lead the SDK to the proxy."""
+        self.proxy = proxy
+        self.access = AwsAccess(settings)
+        self.backend = open_backend(self.kind, Identity(), REGION, self.access)
+        self._rules: list[Rule] = []
+
+    def befall(self, trouble: Trouble) -> None:
+        self._rules.append(self.proxy.when(any_request, trouble.on_the_wire(), times=None))
+
+    def heal(self) -> None:
+        for rule in self._rules:
+            rule.retire()
+
+    def calls(self) -> int:
+        return len(self.proxy.log)
+
+    def operations(self) -> list[str]:
+        return [entry.head.aws_operation for entry in self.proxy.log]
+
+    def close(self) -> None:
+        super().close()
+        self.access.close()
+
+
+class SecretsManagerWorld(AwsWorld):
+    kind = Kind.SECRETS_MANAGER
+    calls_for_fifty = 3
+    calls_to_sweep_fifty = 1
+
+    def __init__(self, proxy: WireProxy, upstream: str, settings: AwsSettings = FAST) -> None:
+        super().__init__(proxy, settings)
+        self.admin: SecretsManagerClient = boto3.Session().client(
+            "secretsmanager", endpoint_url=upstream, region_name=REGION
+        )
+
+    def put(self, name: str, value: bytes) -> str:
+        try:
+            made = self.admin.put_secret_value(SecretId=name, SecretBinary=value)
+        except self.admin.exceptions.ResourceNotFoundException:
+            return self.admin.create_secret(Name=name, SecretBinary=value)["VersionId"]
+        return made["VersionId"]
+
+    def delete(self, name: str) -> None:
+        self.admin.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+    def current(self, name: str) -> Reference:
+        return reference(self.kind, name, CURRENT)
+
+    def pinned(self, name: str, version: str) -> Reference:
+        return reference(self.kind, name, Selector(Select.VERSION, version))
+
+    def close(self) -> None:
+        super().close()
+        self.admin.close()
+
+
+class ParameterStoreWorld(AwsWorld):
+    kind = Kind.PARAMETER_STORE
+    calls_for_fifty = 5
+    # moto describes ten at a time, whatever page was asked for, and one empty page.
+    calls_to_sweep_fifty = 6
+
+    def __init__(self, proxy: WireProxy, upstream: str, settings: AwsSettings = FAST) -> None:
+        super().__init__(proxy, settings)
+        self.admin: SSMClient = boto3.Session().client(
+            "ssm", endpoint_url=upstream, region_name=REGION
+        )
+
+    def put(self, name: str, value: bytes) -> str:
+        made = self.admin.put_parameter(
+            Name=name, Value=value.decode(), Type="SecureString", Overwrite=True
+        )
+        return str(made["Version"])
+
+    def delete(self, name: str) -> None:
+        self.admin.delete_parameter(Name=name)
+
+    def current(self, name: str) -> Reference:
+        return reference(self.kind, name, LATEST)
+
+    def pinned(self, name: str, version: str) -> Reference:
+        return reference(self.kind, f"{name}:{version}", Selector(Select.VERSION, version))
+
+    def close(self) -> None:
+        super().close()
+        self.admin.close()

@@ -1,0 +1,40 @@
+from collections.abc import Iterator
+
+import pytest
+from backend_worlds import MemoryWorld, ParameterStoreWorld, SecretsManagerWorld, World
+
+from testbed.moto import Moto
+from testbed.proxy import WireProxy
+
+
+@pytest.fixture
+def wire(
+    moto: Moto, moto_proxy: WireProxy, aws_account: str, monkeypatch: pytest.MonkeyPatch
+) -> WireProxy:
+    """The way to AWS that the product takes, in an account of the test's own."""
+    for name, value in moto.env(aws_account, endpoint=moto_proxy.url).items():
+        monkeypatch.setenv(name, value)
+    return moto_proxy
+
+
+@pytest.fixture
+def secrets(wire: WireProxy, moto: Moto) -> Iterator[SecretsManagerWorld]:
+    world = SecretsManagerWorld(wire, moto.url)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def parameters(wire: WireProxy, moto: Moto) -> Iterator[ParameterStoreWorld]:
+    world = ParameterStoreWorld(wire, moto.url)
+    yield world
+    world.close()
+
+
+@pytest.fixture(params=["memory", "secrets", "parameters"])
+def world(request: pytest.FixtureRequest) -> World:
+    if request.param == "memory":
+        return MemoryWorld()
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, World)
+    return found
