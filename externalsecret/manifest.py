@@ -75,7 +75,9 @@ class Manifest:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self, entry: str) -> str:
-        """Digest of all that decides what a read of this entry gives, but the version."""
+        """Digest of all that decides what a read of this entry makes of the Secret, but the
+        version: what is read and as whom, and what the manifest's items take from it.
+        """
         reference = self.references[entry]
         parts = [
             reference.secret.backend,
@@ -84,6 +86,11 @@ class Manifest:
             reference.selector.select,
             reference.selector.value,
             self.identity.role_arn,
+            *(
+                [item.kind, item.name, item.property, item.is_binary]
+                for item in self.items
+                if item.entry == entry
+            ),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -13,7 +13,7 @@ guarantee that the sink lags by nothing: a change may be on the wire.
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ Key = tuple[str, str]
 """(namespace, name)"""
 
 
-def key_of(obj: dict[str, Any]) -> Key:
+def key_of(obj: Mapping[str, Any]) -> Key:
     """(namespace, name) of a raw object."""
     metadata = obj["metadata"]
     return (metadata.get("namespace", ""), metadata["name"])

@@ -5,9 +5,13 @@ this label; a read that is pinned to one version is concerned only when the secr
 returns.
 """
 
+import hashlib
+
 from externalsecret.ledger import Heard
 from externalsecret.reference import Reference, Select
 from listener.messages.meaning import Change, ChangeEvent
+
+_LONGEST_ID = 200
 
 
 def concerns(reference: Reference, event: ChangeEvent) -> bool:
@@ -26,15 +30,29 @@ def concerns(reference: Reference, event: ChangeEvent) -> bool:
     if reference.selector.is_pinned():
         return False
     if reference.selector.select is Select.LABEL and event.label is not None:
-        return event.label == reference.selector.value
+        return reference.selector.value in _moved(event.label)
     return True
 
 
-def note_of(event: ChangeEvent, via: str) -> Heard:
+def note_of(reference: Reference, event: ChangeEvent, via: str) -> Heard:
     """What the ledger shall say of this event.
 
-    A version is told only for a change of value: what is gone or back is always worth a look,
-    whatever version stands in the message.
+    A version is told only where the event says that this very reference now reads it. What is gone
+    or back, or moved with another label, is worth a look whatever version stands in the message.
     """
     version = event.version if event.change is Change.VALUE else None
-    return Heard(event.id, version, event.at or None, via)
+    if reference.selector.select is Select.LABEL and event.label != reference.selector.value:
+        version = None
+    return Heard(_short(event.id), version, event.at or None, via)
+
+
+def _moved(label: str) -> frozenset[str]:
+    """AWSPREVIOUS moves together with AWSCURRENT, and no event names it."""
+    return frozenset({label, "AWSPREVIOUS"} if label == "AWSCURRENT" else {label})
+
+
+def _short(event_id: str) -> str:
+    """An id as the ledger holds it: whoever sends messages shall not fill the status with it."""
+    if len(event_id) <= _LONGEST_ID:
+        return event_id
+    return hashlib.sha256(event_id.encode("utf-8", "backslashreplace")).hexdigest()

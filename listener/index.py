@@ -34,7 +34,7 @@ class Target:
     """One read of one ExternalSecret that a change concerns."""
 
     key: Key
-    entry: str
+    reference: Reference
     heard: str
     """Id of the note that stands there, as far as the index knows; "" for none."""
 
@@ -89,16 +89,15 @@ class Index:
         """Every read that this change concerns."""
         with self._lock:
             found = {place for slot in _slots_asked(event.secret) for place in self._slots[slot]}
-            return sorted(
-                self._targets(event, found), key=lambda target: (target.key, target.entry)
-            )
+            targets = list(self._targets(event, found))
+        return sorted(targets, key=lambda target: (target.key, target.reference.entry))
 
     def _targets(self, event: ChangeEvent, found: set[tuple[Key, str]]) -> Iterator[Target]:
         for key, entry in found:
             record = self._records[key]
             for reference in record.references:
                 if reference.entry == entry and concerns(reference, event):
-                    yield Target(key, entry, record.heard.get(entry, ""))
+                    yield Target(key, reference, record.heard.get(entry, ""))
 
     def _record(self, obj: Mapping[str, Any], version: int) -> _Record:
         spec = obj.get("spec") or {}

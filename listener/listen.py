@@ -15,7 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -26,7 +26,8 @@ from externalsecret.ledger import Heard
 from externalsecret.reflect import Key
 from listener.concern import note_of
 from listener.hold import Hold
-from listener.index import Index, Target
+from listener.index import Index
+from listener.messages.eventbridge import DERIVED
 from listener.messages.meaning import (
     ChangeEvent,
     Ignored,
@@ -124,10 +125,11 @@ class Listener:
             return _Fate.UNREADABLE
         if isinstance(meaning, Ignored):
             return self._ignored(meaning.reason)
-        notes = self._match(meaning)
+        events = [_identified(event, delivery) for event in meaning]
+        notes = self._match(events)
         if notes is None:
             return self._ignored(IgnoredReason.UNUSED_SECRET)
-        self._note(delivery, meaning, notes)
+        self._note(delivery, events, notes)
         return _Fate.BEING_NOTED
 
     def _match(self, events: Sequence[ChangeEvent]) -> dict[Key, dict[str, Heard]] | None:
@@ -137,10 +139,14 @@ class Listener:
         for event in events:
             for target in self._ear.index.lookup(event):
                 concerned = True
-                if not _stands_there(target, event):
-                    place = notes.setdefault(target.key, {})
-                    place[target.entry] = note_of(event, self._source.via)
-        return notes if concerned else None
+                note = note_of(target.reference, event, self._source.via)
+                place = notes.setdefault(target.key, {})
+                # A note that repeats the id already there is no write.
+                if target.heard != note.id:
+                    place[target.reference.entry] = note
+        if not concerned:
+            return None
+        return {key: heard for key, heard in notes.items() if heard}
 
     def _note(
         self,
@@ -217,9 +223,13 @@ class _Errand:
             self._settle(self._all)
 
 
-def _stands_there(target: Target, event: ChangeEvent) -> bool:
-    """A note that repeats the id already there is no write."""
-    return target.heard == event.id
+def _identified(event: ChangeEvent, delivery: Delivery) -> ChangeEvent:
+    """An id that was derived from the body is the same for two equal changes; the time at which
+    the queue took the message tells them apart, and stays the same at each redelivery.
+    """
+    if not event.id.startswith(DERIVED):
+        return event
+    return replace(event, id=f"{event.id}@{delivery.sent_at:.3f}")
 
 
 def _epoch(at: str) -> float | None:

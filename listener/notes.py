@@ -22,9 +22,10 @@ from typing import Any
 import structlog
 
 from externalsecret.crdcheck import note_came_back
-from externalsecret.kubeapi import GROUP_PATH, MERGE_PATCH, ApiRefusal, ApiRetry, KubeApi
+from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, ApiRetry, KubeApi
 from externalsecret.ledger import Heard
 from externalsecret.reflect import Key
+from externalsecret.resource import status_path
 from listener.metrics import ListenerMetrics
 
 log = structlog.get_logger()
@@ -118,11 +119,10 @@ class NoteWriter:
 
     def _attempt(self, key: Key, pending: _Pending) -> bool:
         keys = {entry: {"heard": heard.leaf()} for entry, heard in pending.notes.items()}
-        namespace, name = key
         try:
             reply = self._api.request(
                 "PATCH",
-                f"{GROUP_PATH}/namespaces/{namespace}/externalsecrets/{name}/status",
+                status_path(key),
                 query={"fieldManager": _FIELD_MANAGER},
                 body={"status": {"keys": keys}},
                 content_type=MERGE_PATCH,
@@ -131,7 +131,7 @@ class NoteWriter:
             if error.status == HTTPStatus.NOT_FOUND:
                 return True
             self._metrics.notes_refused.labels(str(error.status)).inc()
-            log.error("note.refused", namespace=namespace, name=name, error=str(error))
+            log.error("note.refused", namespace=key[0], name=key[1], error=str(error))
             return False
         for entry, heard in pending.notes.items():
             if not note_came_back(reply, entry, heard.id):

@@ -1,0 +1,74 @@
+"""ExternalSecret: one object of ours as the reconciler needs it, and its address in the API.
+
+Fed by raw objects of the API server; feeds the decisions of the reconciler. Reading never raises
+for an object that the API server has admitted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from externalsecret.kubeapi import GROUP_PATH
+from externalsecret.ledger import Ledger, read_ledger
+from externalsecret.reflect import Key, key_of
+
+KIND = "ExternalSecret"
+API_VERSION = "kubernetes-client.io/v1"
+ADOPT_ANNOTATION = "externalsecrets.kubernetes-client.io/adopt"
+"""Set to "true" on an ExternalSecret, it may take over a Secret that somebody else made."""
+MANAGED_LABEL = "externalsecrets.kubernetes-client.io/managed-by"
+"""On every Secret that Hark writes, so that a watch sees these and no others."""
+MANAGED_VALUE = "hark"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalSecret:
+    """One object, as it was at `resource_version`."""
+
+    key: Key
+    uid: str
+    resource_version: int
+    generation: int
+    is_going: bool
+    annotations: Mapping[str, str]
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+    ledger: Ledger = field(repr=False)
+
+    def may_adopt(self) -> bool:
+        return self.annotations.get(ADOPT_ANNOTATION) == "true"
+
+    def is_observed(self) -> bool:
+        """Whether the status speaks of the spec as it is now."""
+        observed = self.status.get("observedGeneration")
+        return not self.ledger.is_foreign and observed == self.generation
+
+
+def read_resource(obj: Mapping[str, Any]) -> ExternalSecret:
+    """Read a raw object."""
+    metadata = obj["metadata"]
+    status = obj.get("status") or {}
+    return ExternalSecret(
+        key_of(obj),
+        metadata["uid"],
+        int(metadata["resourceVersion"]),
+        int(metadata.get("generation") or 0),
+        "deletionTimestamp" in metadata,
+        metadata.get("annotations") or {},
+        obj.get("spec") or {},
+        status,
+        read_ledger(status, metadata["uid"]),
+    )
+
+
+def status_path(key: Key) -> str:
+    """Where an object's status is patched."""
+    namespace, name = key
+    return f"{GROUP_PATH}/namespaces/{namespace}/externalsecrets/{name}/status"
+
+
+def list_paths(namespaces: tuple[str, ...]) -> list[str]:
+    """What to list and watch: the cluster, or each of these namespaces."""
+    if not namespaces:
+        return [f"{GROUP_PATH}/externalsecrets"]
+    return [f"{GROUP_PATH}/namespaces/{name}/externalsecrets" for name in namespaces]

@@ -1,0 +1,204 @@
+"""Writes the Secret: makes it when it is absent, else patches just what changed.
+
+Fed by the reconcile story with rendered entries; feeds the API server and, by its replies,
+reconciler.live.
+
+Guarantees: upsert only. A patch carries what is to be written and explicit nulls for what is to go,
+so that no entry is ever dropped by omission; it is bound to the Secret's uid, so that it never
+lands on another Secret of the same name. A Secret that somebody else made is not touched unless its
+ExternalSecret asks for it. No error holds a value: of the API server's refusals only reasons and
+field names are told.
+"""
+
+import base64
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from externalsecret.errors import GiveUp, Retry
+from externalsecret.kubeapi import (
+    FIELD_MANAGER,
+    MERGE_PATCH,
+    ApiRefusal,
+    ApiRetry,
+    KubeApi,
+)
+from externalsecret.manifest import Manifest
+from externalsecret.redacted import Redacted
+from externalsecret.resource import ADOPT_ANNOTATION, MANAGED_LABEL, MANAGED_VALUE, ExternalSecret
+from reconciler.live import LiveSecret, LiveSecrets, owner_reference
+from reconciler.metrics import ReconcilerMetrics
+
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a Secret must get and lose."""
+
+    entries: Mapping[str, Redacted] = field(default_factory=dict)
+    removed: Collection[str] = ()
+
+
+class SecretWriter:
+    """The only writer of Secrets."""
+
+    def __init__(self, api: KubeApi, live: LiveSecrets, metrics: ReconcilerMetrics) -> None:
+        self._api = api
+        self._live = live
+        self._metrics = metrics
+
+    def write(self, es: ExternalSecret, manifest: Manifest, change: Change) -> LiveSecret:
+        """Make the Secret so. Where it is absent `change` must hold all its entries.
+
+        Raises Retry (conflict, API server away) and GiveUp (refused, or not ours).
+        """
+        live = self._live.get(es.key)
+        if live is None:
+            made = self._create(es, manifest, change)
+            if made is not None:
+                return made
+            live = self._find_ours(es)
+        return self._patch(es, manifest, change, live)
+
+    def needs_writing(self, es: ExternalSecret, manifest: Manifest, live: LiveSecret) -> bool:
+        """Whether what is not data (owner, labels, annotations) is not as it should be."""
+        return bool(_metadata_patch(es, manifest, live))
+
+    def _create(self, es: ExternalSecret, manifest: Manifest, change: Change) -> LiveSecret | None:
+        """Make it; None when there is one already."""
+        namespace, name = es.key
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "labels": {**manifest.labels, MANAGED_LABEL: MANAGED_VALUE},
+                "annotations": dict(manifest.annotations),
+                "ownerReferences": [owner_reference(es)],
+            },
+            "type": manifest.secret_type,
+            "data": _encoded(change.entries),
+        }
+        try:
+            reply = self._api.request(
+                "POST",
+                f"/api/v1/namespaces/{namespace}/secrets",
+                query={"fieldManager": FIELD_MANAGER},
+                body=body,
+                accept=_METADATA_ONLY,
+            )
+        except ApiRetry as error:
+            if error.status == HTTPStatus.CONFLICT:
+                return None
+            raise
+        except ApiRefusal as error:
+            raise _refused(error) from None
+        return self._written("create", reply)
+
+    def _find_ours(self, es: ExternalSecret) -> LiveSecret:
+        """The Secret that stands in our way, if it is ours to write."""
+        try:
+            found = self._api.request("GET", _path(es), accept=_METADATA_ONLY)
+        except ApiRefusal as error:
+            raise _refused(error) from None
+        self._live.replace(found)
+        live = self._live.get(es.key)
+        if live is None:
+            raise Retry(f"The Secret {es.key[1]} came and went.", reason="Conflict")
+        if live.owner(es) is None and not live.has_label() and not es.may_adopt():
+            self._live.forget(es.key)
+            raise GiveUp(
+                f"A Secret {es.key[1]} exists that this ExternalSecret did not make, so it is not "
+                f"touched. Delete it, or annotate the ExternalSecret with {ADOPT_ANNOTATION}=true "
+                "to take it over.",
+                reason="SecretNotOurs",
+            )
+        return live
+
+    def _patch(
+        self, es: ExternalSecret, manifest: Manifest, change: Change, live: LiveSecret
+    ) -> LiveSecret:
+        data: dict[str, str | None] = dict.fromkeys(change.removed)
+        data.update(_encoded(change.entries))
+        body: dict[str, Any] = {
+            "metadata": {"uid": live.uid, **_metadata_patch(es, manifest, live)},
+            "type": manifest.secret_type,
+        }
+        if data:
+            body["data"] = data
+        try:
+            reply = self._api.request(
+                "PATCH",
+                _path(es),
+                query={"fieldManager": FIELD_MANAGER},
+                body=body,
+                content_type=MERGE_PATCH,
+                accept=_METADATA_ONLY,
+            )
+        except ApiRetry as error:
+            if error.status == HTTPStatus.CONFLICT:
+                self._live.forget(es.key)
+            raise
+        except ApiRefusal as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                self._live.forget(es.key)
+                raise Retry(f"The Secret {es.key[1]} has gone.", reason="Conflict") from None
+            raise _refused(error) from None
+        return self._written("patch", reply)
+
+    def _written(self, verb: str, reply: dict[str, Any]) -> LiveSecret:
+        self._metrics.secret_writes.labels(verb).inc()
+        self._live.replace(reply)
+        metadata = reply["metadata"]
+        live = self._live.get((metadata["namespace"], metadata["name"]))
+        if live is None:
+            raise Retry(f"The Secret {metadata['name']} went at once.", reason="Conflict")
+        return live
+
+
+def _metadata_patch(es: ExternalSecret, manifest: Manifest, live: LiveSecret) -> dict[str, Any]:
+    wanted = {**manifest.labels, MANAGED_LABEL: MANAGED_VALUE}
+    labels = {name: text for name, text in wanted.items() if live.labels.get(name) != text}
+    annotations = {
+        name: text
+        for name, text in manifest.annotations.items()
+        if live.annotations.get(name) != text
+    }
+    patch: dict[str, Any] = {}
+    if labels:
+        patch["labels"] = labels
+    if annotations:
+        patch["annotations"] = annotations
+    if not live.is_owned_by(es):
+        former = live.owner(es)
+        others = [owner for owner in live.owners if owner is not former]
+        patch["ownerReferences"] = [*others, owner_reference(es)]
+    return patch
+
+
+def _encoded(entries: Mapping[str, Redacted]) -> dict[str, str]:
+    """The only place where values leave their type: for the body of a request."""
+    return {name: base64.b64encode(value.reveal()).decode() for name, value in entries.items()}
+
+
+def _path(es: ExternalSecret) -> str:
+    namespace, name = es.key
+    return f"/api/v1/namespaces/{namespace}/secrets/{name}"
+
+
+def _refused(error: ApiRefusal) -> GiveUp:
+    if "type" in error.fields:
+        return GiveUp(
+            "The Secret has another type than the manifest asks for, and Kubernetes changes no "
+            "Secret's type. Delete the Secret (it is made anew) or restore the type in the spec.",
+            reason="TypeConflict",
+        )
+    if "data" in error.fields and error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return GiveUp(
+            "The API server refuses the Secret's data: it is immutable, or its type demands other "
+            "entries. Delete the Secret or correct the manifest.",
+            reason="SecretRefused",
+        )
+    return GiveUp(f"The Secret was refused. {error}", reason="SecretRefused")

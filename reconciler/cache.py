@@ -1,0 +1,101 @@
+"""The cache: what the last calls to the backends said, bounded in bytes.
+
+Fed and asked by reconciler.fetch. An entry is keyed by lane and read, so by identity: nobody gets
+an answer that his own identity was not given. The least recently used values go first when the
+bound is reached; what was confirmed as current is remembered beyond that, since a version is small
+and no secret.
+
+Guarantees: thread-safe; the values together never weigh more than the bound.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from externalsecret.redacted import Redacted
+from reconciler.backends.contract import Value, Versions
+from reconciler.reads import Answer, Ask, ReadKey, Verb
+
+_OVERHEAD = 500
+"""Bytes that an answer weighs beside its values, roughly."""
+
+_Slot = tuple[Verb, ReadKey]
+
+
+class Cache:
+    """Answers by verb and read, and the versions that were confirmed as current."""
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._lock = threading.Lock()
+        self._answers: OrderedDict[_Slot, Answer] = OrderedDict()
+        self._weight = 0
+        self._current: dict[ReadKey, str] = {}
+
+    def find(self, ask: Ask, read: ReadKey) -> Answer | None:
+        """An answer that will do for this ask."""
+        slot = (ask.verb, read)
+        with self._lock:
+            answer = self._answers.get(slot)
+            if answer is None or not satisfies(ask, answer):
+                return None
+            self._answers.move_to_end(slot)
+            return answer
+
+    def keep(self, verb: Verb, read: ReadKey, answer: Answer) -> None:
+        """Remember an answer, unless a later call's is known."""
+        slot = (verb, read)
+        weight = _weight(answer)
+        if weight > self._bound:
+            return
+        with self._lock:
+            known = self._answers.get(slot)
+            if known is not None and known.began > answer.began:
+                return
+            if known is not None:
+                self._weight -= _weight(known)
+            self._answers[slot] = answer
+            self._answers.move_to_end(slot)
+            self._weight += weight
+            while self._weight > self._bound:
+                _, evicted = self._answers.popitem(last=False)
+                self._weight -= _weight(evicted)
+
+    def confirm(self, read: ReadKey, version: str) -> bool:
+        """This version is current now; whether that is news."""
+        with self._lock:
+            news = self._current.get(read) != version
+            self._current[read] = version
+            return news
+
+    def current(self, read: ReadKey) -> str | None:
+        """The version that was last confirmed as current, by anybody."""
+        with self._lock:
+            return self._current.get(read)
+
+    def retain(self, reads: set[ReadKey]) -> None:
+        """Forget what nobody reads any more."""
+        with self._lock:
+            for read in self._current.keys() - reads:
+                del self._current[read]
+            for slot in [slot for slot in self._answers if slot[1] not in reads]:
+                self._weight -= _weight(self._answers.pop(slot))
+
+
+def satisfies(ask: Ask, answer: Answer) -> bool:
+    """Whether this answer, got for somebody else, will do."""
+    if answer.began >= ask.since:
+        return True
+    result = answer.result
+    return ask.version is not None and isinstance(result, Value) and result.version == ask.version
+
+
+def _weight(answer: Answer) -> int:
+    result = answer.result
+    if isinstance(result, Versions):
+        return _OVERHEAD + sum(100 for _ in result.known)
+    if not isinstance(result, Value):
+        return _OVERHEAD
+    value = result.value
+    parts = value.values() if isinstance(value, Mapping) else [value]
+    return _OVERHEAD + sum(len(part) for part in parts if isinstance(part, Redacted))

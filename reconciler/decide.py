@@ -1,0 +1,232 @@
+"""Decides what a key needs and what an answer means. Plain functions of plain data.
+
+Fed by the ledger, the manifest and the backends' answers; feeds the reconcile story. The steps of
+one key:
+
+    job ── LOOK ──┬── the Secret holds what is current ──────────────> Covered ├── something else is
+                  current ── READ ──┐ job ── READ ──┴───────────────────────────────────────┴─
+                  Settled, or Later when the announced version is not to be seen yet Guarantees: ids
+                  and versions decide what is covered. The event's time only decides whether a look
+                  goes before a read, which costs a look and never an answer.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from externalsecret.errors import GiveUp, HarkError
+from externalsecret.ledger import Entry, Heard, Ledger, is_covered
+from externalsecret.manifest import Manifest
+from externalsecret.reference import Reference
+from reconciler.backends.contract import CannotLook, Value, Versions
+from reconciler.reads import Answer, Ask, Verb
+
+PENDING_LABEL = "AWSPENDING"
+MOST_STEPS = 4
+"""Looks and reads that one pass spends on one key before it waits."""
+
+
+class Why(StrEnum):
+    """What makes a key need work."""
+
+    SPEC = "spec"
+    HEARD = "heard"
+    SWEEP = "sweep"
+    REPAIR = "repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A key that needs work, and the next thing to ask about it."""
+
+    reference: Reference
+    why: Why
+    entry: Entry
+    verb: Verb
+    since: float
+    version: str | None = None
+    value: Value | None = None
+    """What was read, while a look decides whether it will do."""
+    steps: int = 0
+
+    def ask(self) -> Ask:
+        return Ask(self.verb, self.reference, self.since, self.version)
+
+    def heard_version(self) -> str | None:
+        return None if self.entry.heard is None else self.entry.heard.version
+
+    def synced_version(self) -> str | None:
+        return None if self.entry.synced is None else self.entry.synced.version
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A value to write. `covers` tells whether the note that was heard is served by it."""
+
+    value: Value
+    covers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """The Secret holds what is current already: only the ledger has to say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Neither value nor versions could be had."""
+
+    error: HarkError
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The announced version is not to be seen yet."""
+
+
+Verdict = Settled | Covered | Failed | Later
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What this process knows beside the ledger. Times are monotonic seconds."""
+
+    fresh_since: float
+    """An answer that began after this will do where nothing newer was announced."""
+    noted: Callable[[Heard], float]
+    """When this process first saw a note."""
+    current: Callable[[str], str | None]
+    """The version of an entry that somebody last saw to be current; "" for none."""
+    has_value: Callable[[str], bool]
+    """Whether a value of an entry is in the cache."""
+
+
+def shared_suppliers(ledger: Ledger, manifest: Manifest) -> frozenset[str]:
+    """Keys that a new spec makes necessary beside those with another fingerprint.
+
+    The order of items is in no fingerprint; it matters for names that several reads supply.
+    """
+    suppliers: dict[str, set[str]] = {}
+    for entry in manifest.references:
+        synced = ledger.entry(entry).synced
+        for name in () if synced is None else synced.feeds:
+            suppliers.setdefault(name, set()).add(entry)
+    for item in manifest.items:
+        if item.name is not None:
+            suppliers.setdefault(item.name, set()).add(item.entry)
+    return frozenset(
+        entry for entries in suppliers.values() if len(entries) > 1 for entry in entries
+    )
+
+
+def find_jobs(
+    ledger: Ledger, manifest: Manifest, repair: frozenset[str], known: Known
+) -> list[Job]:
+    """Every key that needs work, with its first step. `repair` are keys wanted in any case."""
+    jobs = []
+    for entry, reference in manifest.references.items():
+        leaves = ledger.entry(entry)
+        synced = leaves.synced
+        current = known.current(entry)
+        if synced is None or synced.fingerprint != manifest.fingerprint(entry):
+            jobs.append(_spec_job(reference, leaves, known))
+        elif not is_covered(leaves, manifest.fingerprint(entry)):
+            jobs.append(_heard_job(reference, leaves, known))
+        elif current is not None and current != synced.version:
+            since = known.fresh_since
+            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.READ, since, current or None))
+        elif entry in repair:
+            since = known.fresh_since
+            jobs.append(Job(reference, Why.REPAIR, leaves, Verb.READ, since, synced.version))
+    return jobs
+
+
+def advance(job: Job, answer: Answer) -> Job | Verdict:
+    """The next step of a job, or its end."""
+    result = answer.result
+    if isinstance(result, HarkError):
+        return Failed(result)
+    if job.steps >= MOST_STEPS:
+        return Later() if job.value is None else Settled(job.value, covers=False)
+    job = replace(job, steps=job.steps + 1)
+    if isinstance(result, Value):
+        return _after_read(job, result, answer.began)
+    if isinstance(result, CannotLook):
+        return _without_look(job, answer.began)
+    return _after_look(job, result, answer.began)
+
+
+def _spec_job(reference: Reference, leaves: Entry, known: Known) -> Job:
+    since = known.fresh_since
+    if leaves.heard is not None:
+        since = max(since, known.noted(leaves.heard))
+    version = None if leaves.heard is None else leaves.heard.version
+    verb = Verb.LOOK if known.has_value(reference.entry) and version is None else Verb.READ
+    return Job(reference, Why.SPEC, leaves, verb, since, version)
+
+
+def _heard_job(reference: Reference, leaves: Entry, known: Known) -> Job:
+    heard = leaves.heard
+    assert heard is not None  # noqa: S101 - without a note the key is covered
+    since = known.noted(heard)
+    verb = Verb.LOOK if heard.version is None or _may_be_old(leaves) else Verb.READ
+    return Job(reference, Why.HEARD, leaves, verb, since, heard.version)
+
+
+def _after_read(job: Job, value: Value, began: float) -> Job | Verdict:
+    announced = job.heard_version()
+    is_open = job.why in {Why.SPEC, Why.HEARD}
+    if not is_open or announced is None or announced == value.version:
+        return Settled(value)
+    return replace(job, verb=Verb.LOOK, since=began, version=None, value=value)
+
+
+def _after_look(job: Job, seen: Versions, began: float) -> Job | Verdict:
+    if seen.gone:
+        return Failed(GiveUp(seen.gone, reason="MarkedForDeletion"))
+    holds = job.synced_version() if job.value is None else job.value.version
+    if seen.current is None or seen.current != holds:
+        return replace(job, verb=Verb.READ, since=began, version=seen.current, value=None)
+    superseded = _was_superseded(job.heard_version(), seen.known)
+    if job.value is not None:
+        return Settled(job.value, covers=superseded)
+    if job.why is Why.SPEC:
+        return replace(job, verb=Verb.READ, since=began, version=seen.current)
+    return Covered() if superseded else Later()
+
+
+def _without_look(job: Job, began: float) -> Job | Verdict:
+    if job.value is not None:
+        return Settled(job.value, covers=False)
+    return replace(job, verb=Verb.READ, since=began)
+
+
+def _was_superseded(announced: str | None, known: Mapping[str, frozenset[str]]) -> bool:
+    """Whether the announced version is there, and has had its time.
+
+    One that is not listed yet, or only pending, shows that the look was older than the event.
+    """
+    if announced is None:
+        return True
+    return announced in known and PENDING_LABEL not in known[announced]
+
+
+def _may_be_old(leaves: Entry) -> bool:
+    """Whether the event happened before the last read, as far as clocks can tell.
+
+    Events carry whole seconds. It only chooses what is asked first.
+    """
+    heard, synced = leaves.heard, leaves.synced
+    if heard is None or synced is None:
+        return False
+    happened, read = seconds_of(heard.at), seconds_of(synced.at)
+    return happened is not None and read is not None and happened <= int(read)
+
+
+def seconds_of(at: str | None) -> float | None:
+    """An RFC 3339 time in seconds since the epoch; None where it is none."""
+    try:
+        return None if at is None else datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,161 @@
+"""Objects: the ExternalSecrets of the cluster as the reconciler last saw them.
+
+Fed by the watch (it is a Sink of externalsecret.reflect) and by the replies to our own status
+patches; feeds the work queue with keys, and the reconcile story with objects. Objects are kept as
+compact JSON, so that ten thousand fit into some tens of megabytes.
+
+Guarantees: an older state never replaces a newer one, so that the echo of our own patch wakes
+nobody. After a list every object is looked at once. `readers` tells who uses a read, for the sweep
+and for changes that one reader discovers on behalf of all.
+"""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from externalsecret.errors import GiveUp
+from externalsecret.ledger import is_covered
+from externalsecret.manifest import Defaults, Manifest, is_managed, read_manifest
+from externalsecret.reflect import Key, key_of
+from externalsecret.resource import ExternalSecret, read_resource
+from reconciler.reads import Lane, ReadKey, lane_of
+
+Wake = Callable[[Key, bool], None]
+"""(key, urgent): have this object looked at."""
+_KEPT = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
+
+
+class Objects:
+    """All ExternalSecrets that this installation serves."""
+
+    def __init__(self, defaults: Defaults, instance_id: str, wake: Wake) -> None:
+        self._defaults = defaults
+        self._instance_id = instance_id
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._raw: dict[Key, bytes] = {}
+        self._versions: dict[Key, int] = {}
+        self._reads: dict[Key, frozenset[ReadKey]] = {}
+        self._readers: defaultdict[ReadKey, set[Key]] = defaultdict(set)
+        self._listed = False
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def get(self, key: Key) -> ExternalSecret | None:
+        """The object, or None when it is gone or not ours."""
+        with self._lock:
+            raw = self._raw.get(key)
+        return None if raw is None else read_resource(json.loads(raw))
+
+    def manifest(self, es: ExternalSecret) -> Manifest:
+        """What the object asks for. Raises GiveUp."""
+        return read_manifest(es.spec, self._defaults)
+
+    def keys(self) -> list[Key]:
+        with self._lock:
+            return list(self._raw)
+
+    def readers(self, read: ReadKey) -> list[Key]:
+        """Who uses this read."""
+        with self._lock:
+            return list(self._readers.get(read, ()))
+
+    def lanes(self) -> dict[Lane, set[str]]:
+        """Every read in use, by lane."""
+        lanes: defaultdict[Lane, set[str]] = defaultdict(set)
+        with self._lock:
+            for lane, entry in self._readers:
+                lanes[lane].add(entry)
+        return lanes
+
+    def upsert(self, obj: dict[str, Any]) -> None:
+        """An object as the watch shows it: keep it and have it looked at."""
+        changed = self.replace(obj)
+        if changed:
+            self._wake(key_of(obj), self._listed or _is_new_or_heard(obj, self._defaults))
+
+    def replace(self, obj: dict[str, Any]) -> bool:
+        """Keep an object unless a newer state is known; whether it was kept."""
+        key = key_of(obj)
+        version = int(obj["metadata"]["resourceVersion"])
+        reads: frozenset[ReadKey] | None = None
+        if is_managed(obj.get("spec") or {}, self._instance_id):
+            reads = _reads_of(obj, self._defaults)
+        with self._lock:
+            if self._versions.get(key, -1) >= version:
+                return False
+            self._forget(key)
+            self._versions[key] = version
+            if reads is None:
+                return False
+            self._raw[key] = _compact(obj)
+            self._reads[key] = reads
+            for read in reads:
+                self._readers[read].add(key)
+        return True
+
+    def remove(self, obj: dict[str, Any]) -> None:
+        self._drop(key_of(obj))
+
+    def listed(self, keys: set[Key]) -> None:
+        for key in [known for known in self.keys() if known not in keys]:
+            self._drop(key)
+        self._listed = True
+        for key in self.keys():
+            self._wake(key, False)
+
+    def _drop(self, key: Key) -> None:
+        with self._lock:
+            self._forget(key)
+            self._versions.pop(key, None)
+        self._wake(key, True)
+
+    def _forget(self, key: Key) -> None:
+        self._raw.pop(key, None)
+        for read in self._reads.pop(key, frozenset()):
+            self._readers[read].discard(key)
+            if not self._readers[read]:
+                del self._readers[read]
+
+
+def _reads_of(obj: dict[str, Any], defaults: Defaults) -> frozenset[ReadKey]:
+    try:
+        manifest = read_manifest(obj.get("spec") or {}, defaults)
+    except GiveUp:
+        return frozenset()
+    return frozenset(
+        (lane_of(manifest, reference), reference.entry)
+        for reference in manifest.references.values()
+    )
+
+
+def _is_new_or_heard(obj: dict[str, Any], defaults: Defaults) -> bool:
+    """Whether the first list should put this object before those that rest."""
+    es = read_resource(obj)
+    try:
+        manifest = read_manifest(es.spec, defaults)
+    except GiveUp:
+        return False
+    return any(
+        not is_covered(es.ledger.entry(entry), manifest.fingerprint(entry))
+        for entry in manifest.references
+    )
+
+
+def _compact(obj: dict[str, Any]) -> bytes:
+    metadata = obj["metadata"]
+    kept = {name: metadata[name] for name in _KEPT if name in metadata}
+    annotations = {
+        name: text
+        for name, text in (metadata.get("annotations") or {}).items()
+        if name.startswith("externalsecrets.kubernetes-client.io/")
+    }
+    small = {
+        "metadata": {**kept, "annotations": annotations},
+        "spec": obj.get("spec") or {},
+        "status": obj.get("status") or {},
+    }
+    return json.dumps(small, separators=(",", ":")).encode()
