@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from backend_worlds import CURRENT, FAST, SecretsManagerWorld, reference
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.identity import Backend as Kind
@@ -22,6 +21,9 @@ from testbed.actions import answer
 from testbed.moto import REGION
 from testbed.proxy import WireProxy
 from testbed.request import aws
+from worlds.backends import CURRENT, FAST, SecretsManagerWorld, reference
+
+pytest_plugins = ["worlds.fixtures"]
 
 ROLE = "arn:aws:iam::111122223333:role/reader"
 HOP = "arn:aws:iam::444455556666:role/hop"

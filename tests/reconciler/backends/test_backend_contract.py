@@ -1,10 +1,12 @@
 """What every backend promises; the worlds differ, the tests do not."""
 
 import pytest
-from backend_worlds import Trouble, World, revealed
 
 from externalsecret.errors import GiveUp, Retry
 from reconciler.backends.contract import CannotLook, Value, Versions
+from worlds.backends import Trouble, World, revealed
+
+pytest_plugins = ["worlds.fixtures"]
 
 
 def test_a_value_is_read_with_its_version(world: World) -> None:

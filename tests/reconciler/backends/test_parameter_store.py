@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from backend_worlds import LATEST, ParameterStoreWorld, reference, refusal, revealed
 
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend as Kind
@@ -14,6 +13,9 @@ from externalsecret.reference import Reference, Select, Selector
 from reconciler.backends.contract import CannotLook, Look, Value, Versions
 from testbed.actions import Action, answer
 from testbed.request import aws
+from worlds.backends import LATEST, ParameterStoreWorld, reference, refusal, revealed
+
+pytest_plugins = ["worlds.fixtures"]
 
 
 def says(document: Mapping[str, Any]) -> Action:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from backend_worlds import CURRENT, FAST, SecretsManagerWorld, reference, refusal, revealed
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.identity import Backend as Kind
@@ -19,6 +18,9 @@ from testbed.actions import Action, answer, withhold
 from testbed.exchange import Exchange
 from testbed.moto import REGION
 from testbed.request import any_request, aws
+from worlds.backends import CURRENT, FAST, SecretsManagerWorld, reference, refusal, revealed
+
+pytest_plugins = ["worlds.fixtures"]
 
 ARN = f"arn:aws:secretsmanager:{REGION}:111122223333:secret:"
 

@@ -1,10 +1,12 @@
+"""Fixtures for tests of backends: `pytest_plugins = ["worlds.fixtures"]` in a test file."""
+
 from collections.abc import Iterator
 
 import pytest
-from backend_worlds import MemoryWorld, ParameterStoreWorld, SecretsManagerWorld, World
 
 from testbed.moto import Moto
 from testbed.proxy import WireProxy
+from worlds.backends import MemoryWorld, ParameterStoreWorld, SecretsManagerWorld, World
 
 
 @pytest.fixture
