@@ -1,0 +1,148 @@
+"""What the command line can do, and what it says about it.
+
+Fed by sys.argv and the environment; feeds hark.__main__ with an exit code:
+
+    0  ended as asked
+    1  failed
+    2  the command line or a setting makes no sense; a sentence on stderr says which
+
+The halves are imported only when they are run, so that `hark crd` needs no cloud SDK.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from externalsecret import manifests
+from externalsecret.errors import HarkError
+from hark.logs import set_up_logs
+from hark.settings import read_settings
+from hark.variables import VARIABLES
+
+_WIDTH = 100
+_INDENT = 4
+_INVALID = 2
+_FAILED = 1
+_HALVES = {
+    "listen": (
+        "hark.listening",
+        "hear of changes and note them (needs no right to read any secret value)",
+    ),
+    "reconcile": ("hark.reconciling", "read what changed and make the Secrets true again"),
+    "run": ("hark.running", "both halves in one process"),
+}
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = _parser().parse_args(argv)
+    action: Callable[[argparse.Namespace, Mapping[str, str]], int] = arguments.action
+    try:
+        return action(arguments, os.environ if environ is None else environ)
+    except HarkError as error:
+        print(f"hark: {error}", file=sys.stderr)
+        return _INVALID if error.reason == "InvalidSetting" else _FAILED
+    except BrokenPipeError:
+        # The reader of `hark crd | head` has had enough; Python would complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+
+
+def environment_table() -> str:
+    """The environment variables as text for `--help`."""
+    blocks = []
+    for variable in VARIABLES:
+        default = f" [{variable.default}]" if variable.default else ""
+        indent = " " * (_INDENT + 2)
+        meaning = textwrap.fill(
+            variable.meaning, _WIDTH, initial_indent=indent, subsequent_indent=indent
+        )
+        blocks.append(f"  {variable.name}{default}\n{meaning}")
+    return "\n".join(blocks)
+
+
+def _parser() -> argparse.ArgumentParser:
+    table = f"environment, with [defaults]:\n{environment_table()}"
+    ends = "exit codes: 0 ended as asked, 1 failed, 2 bad usage or settings"
+    parser: argparse.ArgumentParser = _described(
+        argparse.ArgumentParser,
+        "Keeps Kubernetes Secrets equal to the secrets in your cloud, by listening for changes.",
+        f"{table}\n\n{ends}",
+        prog="hark",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (module, meaning) in _HALVES.items():
+        half = _described(commands.add_parser, _sentence(meaning), table, name, help=meaning)
+        half.set_defaults(action=_run_half, module=module)
+    _add_demo(commands)
+    meaning = "print the definition of ExternalSecret, for kubectl apply"
+    example = "hark crd | kubectl apply --server-side --force-conflicts -f -"
+    crd = _described(commands.add_parser, _sentence(meaning), example, "crd", help=meaning)
+    crd.set_defaults(action=_print_crd)
+    meaning = "print the version"
+    version = _described(commands.add_parser, _sentence(meaning), "", "version", help=meaning)
+    version.set_defaults(action=_print_version)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    meaning = "watch it work on this machine, without a cloud"
+    demo = _described(commands.add_parser, _sentence(meaning), "", "demo", help=meaning)
+    demo.add_argument(
+        "--keep", action="store_true", help="leave everything running until Ctrl-C at the end"
+    )
+    demo.add_argument(
+        "--cluster",
+        metavar="PATH",
+        help="kubeconfig of a cluster to use instead of one that the demo starts itself",
+    )
+    demo.set_defaults(action=_run_demo)
+
+
+def _described(
+    make: Callable[..., Any], description: str, epilog: str, *names: str, **options: Any
+) -> Any:
+    return make(
+        *names,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **options,
+    )
+
+
+def _sentence(meaning: str) -> str:
+    return f"{meaning[0].upper()}{meaning[1:]}."
+
+
+def _run_half(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    settings = read_settings(environ)
+    set_up_logs(settings.log_level, settings.log_format)
+    code: int = importlib.import_module(arguments.module).run(settings)
+    return code
+
+
+def _run_demo(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    code: int = importlib.import_module("hark.demo").run(arguments)
+    return code
+
+
+def _print_crd(_arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    sys.stdout.write(manifests.crd())
+    sys.stdout.flush()
+    return 0
+
+
+def _print_version(_arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    try:
+        version = importlib.metadata.version("hark")
+    except importlib.metadata.PackageNotFoundError:
+        version = "from a source tree that is not installed"
+    print(f"hark {version}")
+    return 0

@@ -1,0 +1,212 @@
+"""All that can be set, and the one place that reads the environment for it.
+
+Fed by the environment (hark.variables tells every name); feeds the composition of both halves.
+Guarantees: what it returns is usable as it stands; nonsense is refused in a sentence that names the
+variable and shows an example; what is legal but dear or odd is said in `warnings`. How AWS is
+reached (endpoints, intermediate role) is read by the AWS backend from the same environment.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from externalsecret.manifest import Defaults
+from hark.bytesize import parse_bytes
+from hark.duration import format_duration
+from hark.environment import DEFAULTS, Environment, refusal
+
+LogFormat = Literal["auto", "json", "human"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_LEVELS: dict[str, LogLevel] = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "fatal": "critical",
+}
+_FORMATS: dict[str, LogFormat] = {"auto": "auto", "json": "json", "human": "human"}
+_SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+_MONTH = 30 * 86400.0
+_LONGEST_POLLER_MS = 2**31 - 1
+_DEAR_SECONDS = 60.0
+_MAX_DELAYS = 20
+# Of kubernetes-external-secrets; somebody who sets them relies on a check that is not made here.
+_UNSERVED = (
+    "ENFORCE_NAMESPACE_ANNOTATIONS",
+    "NAMING_PERMITTED_ANNOTATION",
+    "ROLE_PERMITTED_ANNOTATION",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Durations in seconds, sizes in bytes."""
+
+    queue_urls: tuple[str, ...]
+    sweep_interval: float | None
+    """None: no sweep."""
+    watched_namespaces: tuple[str, ...]
+    """Empty: the whole cluster."""
+    instance_id: str
+    aws_region: str
+    region_forced: bool
+    kubeconfig: str | None
+    """None: as the pod that this runs in."""
+    identity: str
+    namespace: str
+    leader_election: bool
+    workers: int
+    cache_bytes: int
+    reread_delays: tuple[float, ...]
+    metrics_port: int
+    log_level: LogLevel
+    log_format: LogFormat
+    warnings: tuple[str, ...]
+    """Sentences to log at start."""
+
+    @property
+    def second_metrics_port(self) -> int:
+        """The listener's, where both halves run together."""
+        return self.metrics_port + 1 if self.metrics_port else 0
+
+    @property
+    def defaults(self) -> Defaults:
+        """What a spec need not say."""
+        return Defaults(region=self.aws_region, region_forced=self.region_forced)
+
+
+def read_settings(
+    environ: Mapping[str, str],
+    *,
+    namespace_file: Path = _NAMESPACE_FILE,
+    hostname: Callable[[], str] = socket.gethostname,
+) -> Settings:
+    """Understand the environment. GiveUp (InvalidSetting) where it makes no sense."""
+    read = Environment(environ)
+    region, forced = _region(read)
+    interval = _sweep_interval(read)
+    for name in _UNSERVED:
+        if read.is_present(name):
+            read.warnings.append(f"{name} is set, but this version of Hark does not look at it.")
+    return Settings(
+        queue_urls=read.several("HARK_SQS_QUEUE_URLS"),
+        sweep_interval=interval,
+        watched_namespaces=_namespaces(read),
+        instance_id=read.text("INSTANCE_ID"),
+        aws_region=region,
+        region_forced=forced,
+        kubeconfig=_kubeconfig(read),
+        identity=_identity(read, hostname),
+        namespace=_own_namespace(read, namespace_file),
+        leader_election=read.choice("HARK_LEADER_ELECTION", _SWITCH),
+        workers=read.whole("HARK_WORKERS", 1, 64),
+        cache_bytes=_cache_bytes(read),
+        reread_delays=_reread_delays(read),
+        metrics_port=read.whole("METRICS_PORT", 0, 65534),
+        log_level=read.choice("LOG_LEVEL", _LEVELS),
+        log_format=read.choice("LOG_FORMAT", _FORMATS),
+        warnings=tuple(read.warnings),
+    )
+
+
+def _sweep_interval(read: Environment) -> float | None:
+    if read.is_present("DISABLE_POLLING"):
+        read.warnings.append(
+            "DISABLE_POLLING is present (its value does not count), so there is no sweep: a change "
+            "that no event announces is never found. Remove it to have the safety net."
+        )
+        return None
+    poller = "POLLER_INTERVAL_MILLISECONDS"
+    name = "HARK_SWEEP_INTERVAL"
+    if read.given(poller) and read.given(name):
+        read.warnings.append(f"{poller} does not count, because {name} is set.")
+    if read.given(poller) and not read.given(name):
+        name = poller
+        seconds = read.whole(poller, 1000, _LONGEST_POLLER_MS) / 1000
+    else:
+        seconds = read.duration(name, read.text(name), "1s", "30d", DEFAULTS[name])
+    if seconds < _DEAR_SECONDS:
+        read.warnings.append(_dear(name, seconds))
+    return seconds
+
+
+def _dear(name: str, seconds: float) -> str:
+    rounds = round(_MONTH / seconds)
+    return (
+        f"{name} makes a sweep every {format_duration(seconds)}, which is dear: for every 100 keys "
+        f"{rounds:,} calls a month where they can be listed, {100 * rounds:,} where each must be "
+        "looked at. Events need no short interval; the default is "
+        f"HARK_SWEEP_INTERVAL={DEFAULTS['HARK_SWEEP_INTERVAL']}."
+    )
+
+
+def _namespaces(read: Environment) -> tuple[str, ...]:
+    names = read.several("WATCHED_NAMESPACES")
+    for name in names:
+        if not _LABEL.fullmatch(name):
+            raise refusal("WATCHED_NAMESPACES", name, "is no name of a namespace", "shop,payment")
+    return names
+
+
+def _region(read: Environment) -> tuple[str, bool]:
+    region = read.text("AWS_REGION") or read.text("AWS_DEFAULT_REGION")
+    if region and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}", region, re.ASCII):
+        raise refusal("AWS_REGION", region, "is no AWS region", "eu-central-1")
+    forced = bool(read.text("LOCALSTACK"))
+    return (region or "us-west-2" if forced else region, forced)
+
+
+def _kubeconfig(read: Environment) -> str | None:
+    given = read.text("KUBECONFIG")
+    if given or read.text("KUBERNETES_SERVICE_HOST"):
+        return given or None
+    home = Path(read.text("HOME")) / ".kube" / "config"
+    return str(home) if read.text("HOME") and home.is_file() else None
+
+
+def _identity(read: Environment, hostname: Callable[[], str]) -> str:
+    name = read.given("POD_NAME") or read.given("HOSTNAME") or hostname()
+    if read.given("POD_NAME") or read.text("KUBERNETES_SERVICE_HOST"):
+        return name
+    # Outside a pod two may run on one host, and must not take each other for themselves.
+    return f"{name}-{os.getpid()}"
+
+
+def _own_namespace(read: Environment, file: Path) -> str:
+    given = read.given("POD_NAMESPACE")
+    if given and not _LABEL.fullmatch(given):
+        raise refusal("POD_NAMESPACE", given, "is no name of a namespace", "hark")
+    try:
+        return given or file.read_text(encoding="utf-8").strip() or "default"
+    except (OSError, UnicodeDecodeError):
+        return "default"
+
+
+def _cache_bytes(read: Environment) -> int:
+    name = "HARK_CACHE_BYTES"
+    text = read.text(name)
+    try:
+        size = parse_bytes(text)
+    except ValueError as error:
+        raise refusal(name, text, str(error), DEFAULTS[name]) from None
+    if not 2**20 <= size <= 4 * 2**30:
+        raise refusal(name, text, "is not between 1Mi and 4Gi", DEFAULTS[name])
+    return size
+
+
+def _reread_delays(read: Environment) -> tuple[float, ...]:
+    name = "HARK_REREAD_DELAYS"
+    # Not `several`: the same wait may stand there twice.
+    parts = [part.strip() for part in read.text(name).split(",")]
+    if len(parts) > _MAX_DELAYS:
+        raise refusal(name, ",".join(parts), f"has more than {_MAX_DELAYS} waits", DEFAULTS[name])
+    return tuple(read.duration(name, part, "100ms", "10m", DEFAULTS[name]) for part in parts)

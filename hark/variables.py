@@ -1,0 +1,108 @@
+"""Every environment variable that hark.settings reads: name, default, meaning.
+
+Feeds `--help` and the docs; a test holds it equal to what is really read. The names without HARK_
+are those of kubernetes-external-secrets, so that its deployment's environment goes on to work.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One row of the table."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable(
+        "HARK_SQS_QUEUE_URLS",
+        "",
+        "Queues to listen to: SQS URLs, separated by commas.",
+    ),
+    Variable(
+        "HARK_SWEEP_INTERVAL",
+        "6h",
+        "How often versions are compared for changes that no event announced (1s to 30d).",
+    ),
+    Variable(
+        "POLLER_INTERVAL_MILLISECONDS",
+        "",
+        "Sets the sweep interval where HARK_SWEEP_INTERVAL is not set.",
+    ),
+    Variable(
+        "DISABLE_POLLING",
+        "",
+        "If present, even empty: no sweep. What was not announced is then never found.",
+    ),
+    Variable(
+        "WATCHED_NAMESPACES",
+        "",
+        "Namespaces to serve, separated by commas. Empty: the whole cluster.",
+    ),
+    Variable(
+        "INSTANCE_ID",
+        "",
+        "Serve only ExternalSecrets whose spec.controllerId is this.",
+    ),
+    Variable(
+        "AWS_REGION",
+        "",
+        "Region of AWS secrets whose ExternalSecret names none.",
+    ),
+    Variable("AWS_DEFAULT_REGION", "", "The same, if AWS_REGION is not set."),
+    Variable(
+        "LOCALSTACK",
+        "",
+        "If not empty: an AWS emulator is used, and its region (AWS_REGION, else us-west-2) "
+        "goes before spec.region.",
+    ),
+    Variable(
+        "KUBECONFIG",
+        "",
+        "The cluster. Not set: the one that this runs in, else ~/.kube/config.",
+    ),
+    Variable("KUBERNETES_SERVICE_HOST", "", "Set by Kubernetes: this runs in a pod."),
+    Variable("HOME", "", "Where ~/.kube/config is looked for."),
+    Variable(
+        "POD_NAME",
+        "HOSTNAME",
+        "Name of this replica in the lease; it must differ between replicas.",
+    ),
+    Variable("HOSTNAME", "", "Stands for POD_NAME if that is not set."),
+    Variable(
+        "POD_NAMESPACE",
+        "the pod's",
+        "Namespace of the lease. Outside a pod: default.",
+    ),
+    Variable(
+        "HARK_LEADER_ELECTION",
+        "true",
+        "false: no lease; then never run two reconcilers.",
+    ),
+    Variable(
+        "HARK_WORKERS",
+        "8",
+        "ExternalSecrets that are worked on at the same time (1 to 64).",
+    ),
+    Variable(
+        "HARK_CACHE_BYTES",
+        "64Mi",
+        "Memory for values that were read, to save reads (1Mi to 4Gi).",
+    ),
+    Variable(
+        "HARK_REREAD_DELAYS",
+        "1s,3s,8s,20s,35s,53s",
+        "Advanced. Waits before a value is read again that is older than was announced.",
+    ),
+    Variable(
+        "METRICS_PORT",
+        "3001",
+        "Port of /metrics, /healthz and /readyz; 0 takes a free one. `hark run` needs the next "
+        "port too.",
+    ),
+    Variable("LOG_LEVEL", "info", "trace, debug, info, warn, error or fatal."),
+    Variable("LOG_FORMAT", "auto", "json, human, or auto: human on a terminal."),
+)

@@ -1,0 +1,126 @@
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from externalsecret import manifests
+from externalsecret.errors import GiveUp
+from hark import commands
+from hark.settings import Settings
+from hark.variables import VARIABLES
+
+ROOT = Path(__file__).parents[2]
+
+
+def _hark(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hark", *arguments],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_crd_prints_the_definition() -> None:
+    done = _hark("crd")
+    assert (done.returncode, done.stdout) == (0, manifests.crd())
+
+
+def test_version_prints_a_version() -> None:
+    done = _hark("version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("hark ")
+
+
+@pytest.mark.parametrize("command", [(), ("listen",), ("reconcile",), ("run",)])
+def test_help_tells_every_variable(command: tuple[str, ...]) -> None:
+    done = _hark(*command, "--help")
+    assert done.returncode == 0
+    for variable in VARIABLES:
+        assert f"\n  {variable.name}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("arguments", [(), ("sing",), ("listen", "--loud"), ("demo", "--ke")])
+def test_bad_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
+    done = _hark(*arguments)
+    assert done.returncode == 2
+    assert "usage: hark" in done.stderr
+
+
+def test_a_bad_setting_ends_with_2_and_one_sentence() -> None:
+    done = _hark("listen", METRICS_PORT="http")
+    assert done.returncode == 2
+    assert done.stderr.startswith("hark: METRICS_PORT=http ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_and_crd_import_no_half_and_no_cloud_sdk() -> None:
+    code = (
+        "import sys; from hark.commands import main; main(['crd']); "
+        "print({'listener', 'reconciler', 'boto3'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "set()"
+
+
+def test_a_half_gets_the_settings_and_its_exit_code_is_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    got: list[Settings] = []
+
+    def run(settings: Settings) -> int:
+        got.append(settings)
+        return 7
+
+    half = types.ModuleType("hark.listening")
+    half.run = run  # type: ignore[attr-defined] # A module made here has no declared functions.
+    monkeypatch.setitem(sys.modules, "hark.listening", half)
+    monkeypatch.setattr(commands, "set_up_logs", lambda *_: None)
+    assert commands.main(["listen"], {"METRICS_PORT": "0"}) == 7
+    assert got[0].metrics_port == 0
+
+
+def test_a_half_that_gives_up_ends_with_1_and_its_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(_settings: Settings) -> int:
+        raise GiveUp("There is no cluster.", reason="NoCluster")
+
+    half = types.ModuleType("hark.listening")
+    half.run = run  # type: ignore[attr-defined] # As above.
+    monkeypatch.setitem(sys.modules, "hark.listening", half)
+    monkeypatch.setattr(commands, "set_up_logs", lambda *_: None)
+    assert commands.main(["listen"], {}) == 1
+    assert capsys.readouterr().err == "hark: There is no cluster.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_asks_and_the_second_one_ends(number: signal.Signals) -> None:
+    code = (
+        "import threading\n"
+        "from hark.signals import stop_on_signals\n"
+        "stop = threading.Event()\n"
+        "stop_on_signals(stop)\n"
+        "print('ready', flush=True)\n"
+        "stop.wait()\n"
+        "print('asked', flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
