@@ -12,7 +12,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from externalsecret.redacted import Redacted
 from reconciler.backends.contract import Value, Versions
 from reconciler.reads import Answer, Ask, ReadKey, Verb
 
@@ -73,6 +72,11 @@ class Cache:
         with self._lock:
             return self._current.get(read)
 
+    def has_value(self, read: ReadKey) -> bool:
+        """Whether some value of this read is kept, however old."""
+        with self._lock:
+            return (Verb.READ, read) in self._answers
+
     def retain(self, reads: set[ReadKey]) -> None:
         """Forget what nobody reads any more."""
         with self._lock:
@@ -97,5 +101,5 @@ def _weight(answer: Answer) -> int:
     if not isinstance(result, Value):
         return _OVERHEAD
     value = result.value
-    parts = value.values() if isinstance(value, Mapping) else [value]
-    return _OVERHEAD + sum(len(part) for part in parts if isinstance(part, Redacted))
+    parts = list(value.values()) if isinstance(value, Mapping) else [value]
+    return _OVERHEAD + sum(map(len, parts))

@@ -15,7 +15,7 @@ from externalsecret.errors import GiveUp
 from externalsecret.manifest import Item, ItemKind
 from externalsecret.redacted import Redacted
 from reconciler import base64text
-from reconciler.backends.contract import ReadValue
+from reconciler.backends.contract import Binary, ReadValue
 from reconciler.jsontext import Json, NotJson, Parsed, as_text, json_or_refusal
 from reconciler.propertypath import lookup
 
@@ -25,16 +25,7 @@ _LONGEST_NAME_SHOWN = 80
 _MOST_NAMES_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """Bytes that the backend itself calls binary (SecretBinary): isBinary has nothing to decode in
-    them.
-    """
-
-    value: Redacted
-
-
-Readable = ReadValue | Binary
+Readable = ReadValue
 _ReadJson = Callable[[bytes], Parsed]
 
 

@@ -20,7 +20,18 @@ from externalsecret.errors import HarkError
 from externalsecret.redacted import Redacted
 from externalsecret.reference import Reference
 
-ReadValue = Redacted | Mapping[str, Redacted]
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Bytes that the backend itself calls binary (SecretBinary): isBinary has nothing to decode."""
+
+    value: Redacted
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+
+ReadValue = Redacted | Binary | Mapping[str, Redacted]
 """One value, or for a path: the last path segment of each member with its value."""
 
 

@@ -11,7 +11,7 @@ from externalsecret.errors import GiveUp
 from externalsecret.redacted import Redacted
 from externalsecret.reference import Selector
 from reconciler.backends import reasons
-from reconciler.backends.contract import Value, Versions
+from reconciler.backends.contract import Binary, Value, Versions
 
 Row = Mapping[str, Any]
 
@@ -36,7 +36,9 @@ def value_of(row: Row) -> Value:
             "can be encoded nor binary: put a value into it.",
             reason=reasons.BAD_VALUE,
         )
-    return Value(Redacted(held), version, resource)
+    value = Redacted(held)
+    is_binary = row.get("SecretBinary") is not None
+    return Value(Binary(value) if is_binary else value, version, resource)
 
 
 def _bytes_of(row: Row) -> bytes | None:

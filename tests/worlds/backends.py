@@ -13,7 +13,7 @@ from externalsecret.identity import Backend as Kind
 from externalsecret.identity import SecretId
 from externalsecret.reference import Identity, Reference, Select, Selector
 from reconciler.backends.awsclient import AwsAccess, AwsSettings
-from reconciler.backends.contract import Backend, Read, Value
+from reconciler.backends.contract import Backend, Binary, Read, Value
 from reconciler.backends.memory import MemoryBackend
 from reconciler.backends.opening import open_backend
 from testbed.actions import Action, answer
@@ -68,7 +68,8 @@ def reference(kind: Kind, key: str, selector: Selector) -> Reference:
 def revealed(read: Read) -> bytes:
     assert isinstance(read, Value), read
     assert not isinstance(read.value, Mapping)
-    return read.value.reveal()
+    value = read.value.value if isinstance(read.value, Binary) else read.value
+    return value.reveal()
 
 
 class World(ABC):

@@ -1,0 +1,249 @@
+"""Attempt: one pass over one ExternalSecret, and what it has found out so far.
+
+Made, advanced and ended by reconciler.reconcile; it holds the object as it was when the attempt
+began, the jobs that are open and the verdicts of those that are not. It asks nobody itself.
+
+Guarantees: decisions are those of reconciler.decide; a note that was heard later than the attempt
+began is never marked as covered. Values live only as long as the attempt.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from externalsecret.errors import GiveUp, HarkError, Retry
+from externalsecret.ledger import Synced
+from externalsecret.manifest import Manifest
+from externalsecret.resource import ExternalSecret
+from reconciler import decide
+from reconciler.apply import Change, SecretWriter
+from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
+from reconciler.fetch import Answers
+from reconciler.live import LiveSecret
+from reconciler.reads import Ask, Verb
+from reconciler.render import Rendered, render
+from reconciler.report import Outcome
+from reconciler.rereads import Rereads
+
+
+class Attempt:
+    """The state of one pass."""
+
+    def __init__(
+        self, es: ExternalSecret, manifest: Manifest, live: LiveSecret | None, now: str
+    ) -> None:
+        self.es = es
+        self.manifest = manifest
+        self.wait: float | None = None
+        """Seconds after which an announced version is looked for again."""
+        self.not_found: list[str] = []
+        """Keys whose announced version was let go."""
+        self._live = live
+        self._now = now
+        self._jobs: dict[str, Job] = {}
+        self._verdicts: dict[str, tuple[Job, Verdict]] = {}
+        self._answers: dict[tuple[str, str], Answers] = {}
+        self._found: list[Answers] = []
+        self._expected = 0
+        self._lock = threading.Lock()
+
+    # Finding out.
+
+    def find_jobs(self, known: Known) -> None:
+        """What needs work: of its own, by a new spec, or because the Secret is not whole."""
+        repair = self._all() if self._is_damaged() else frozenset()
+        if not self.es.is_observed():
+            repair |= decide.shared_suppliers(self.es.ledger, self.manifest)
+        jobs = decide.find_jobs(self.es.ledger, self.manifest, repair, known)
+        self._jobs = {job.reference.entry: job for job in jobs}
+
+    def asks(self) -> list[Ask]:
+        """The next question of every open job."""
+        return [job.ask() for job in self._jobs.values()]
+
+    def expect(self, parties: int) -> None:
+        """So many sets of answers will come."""
+        self._expected = parties
+
+    def take(self, answers: Answers) -> bool:
+        """Keep answers; whether they were the last that were expected. Any thread."""
+        with self._lock:
+            self._found.append(answers)
+            self._expected -= 1
+            return self._expected == 0
+
+    def advance(self, rereads: Rereads) -> None:
+        """Let every open job take its answer."""
+        found = {slot: answer for answers in self._found for slot, answer in answers.items()}
+        self._found = []
+        still_open = {}
+        for entry, job in self._jobs.items():
+            after = decide.advance(job, found[(job.verb, entry)])
+            if isinstance(after, Job):
+                still_open[entry] = after
+            else:
+                self._verdicts[entry] = (job, self._patient(job, after, rereads))
+        self._jobs = still_open
+
+    def _patient(self, job: Job, verdict: Verdict, rereads: Rereads) -> Verdict:
+        """Come back for an announced version, or let it go when it was tried often enough."""
+        waits = isinstance(verdict, Later) or (isinstance(verdict, Settled) and not verdict.covers)
+        heard = job.entry.heard
+        if not waits or heard is None:
+            return verdict
+        delay = rereads.next_delay(self.es.key, job.reference.entry, heard.id)
+        if delay is not None:
+            self.wait = delay if self.wait is None else min(self.wait, delay)
+            return verdict
+        self.not_found.append(job.reference.key)
+        return replace(verdict, covers=True) if isinstance(verdict, Settled) else Covered()
+
+    # Ending.
+
+    def is_about(self, latest: ExternalSecret) -> bool:
+        """Whether what was read still serves the object as it is now."""
+        return (latest.uid, latest.generation) == (self.es.uid, self.es.generation)
+
+    def render(self) -> Rendered:
+        """What the Secret must get and lose, as far as was read."""
+        values = {
+            entry: verdict.value.value
+            for entry, (_, verdict) in self._verdicts.items()
+            if isinstance(verdict, Settled)
+        }
+        fed = {
+            entry: leaves.synced.feeds
+            for entry, leaves in self.es.ledger.entries.items()
+            if leaves.synced is not None
+        }
+        if self._live is None:
+            fed = {}
+        failed = {entry for entry, (_, verdict) in self._verdicts.items() if _is_failed(verdict)}
+        return render(self.manifest.items, values, fed, failed)
+
+    def needs(self, rendered: Rendered, known: Known) -> bool:
+        """Whether more must be read first; those jobs are open then."""
+        wanted = rendered.needs - self._verdicts.keys()
+        covered = {
+            entry for entry, (_, verdict) in self._verdicts.items() if isinstance(verdict, Covered)
+        }
+        wanted |= rendered.needs & covered
+        jobs = decide.find_jobs(self.es.ledger, self.manifest, frozenset(wanted), known)
+        self._jobs = {
+            job.reference.entry: replace(job, why=Why.REPAIR, verb=Verb.READ)
+            for job in jobs
+            if job.reference.entry in wanted
+        }
+        return bool(self._jobs)
+
+    def outcome(self, rendered: Rendered, writer: SecretWriter) -> Outcome:
+        """Write the Secret if there is something to write. Raises HarkError when that fails."""
+        errors = {**self._errors(), **rendered.errors}
+        first = self._live is None
+        if first and (errors or self._has_open()):
+            return self._ended(errors, {}, None)
+        is_written = bool(rendered.entries or rendered.removed) or first
+        if not is_written and self._live is not None:
+            is_written = writer.needs_writing(self.es, self.manifest, self._live)
+        is_written = is_written or not self.es.is_observed()
+        live = self._live
+        if is_written:
+            change = Change(rendered.entries, rendered.removed)
+            live = writer.write(self.es, self.manifest, change)
+        return self._ended(errors, self._leaves(rendered), live, is_written=is_written)
+
+    def refused(self, error: HarkError) -> Outcome:
+        """The Secret could not be written: nothing is marked as synced."""
+        return Outcome(error, entries=list(self.manifest.references), keep_orphans=True)
+
+    def confirmed(self) -> Iterator[tuple[str, str]]:
+        """(entry, version) of what was seen to be current, beyond the doubt of a stale read."""
+        for entry, (job, verdict) in self._verdicts.items():
+            if isinstance(verdict, Settled) and verdict.covers:
+                if job.why is Why.SWEEP or job.heard_version() is not None:
+                    yield entry, verdict.value.version
+            elif isinstance(verdict, Covered) and job.synced_version() is not None:
+                yield entry, str(job.synced_version())
+
+    def heard_times(self) -> list[float]:
+        """When the changes happened that this attempt brought into the Secret."""
+        times = [
+            decide.seconds_of(job.entry.heard.at)
+            for job, verdict in self._verdicts.values()
+            if job.why is Why.HEARD and job.entry.heard and isinstance(verdict, Settled)
+        ]
+        return [at for at in times if at is not None]
+
+    def _all(self) -> frozenset[str]:
+        return frozenset(self.manifest.references)
+
+    def _is_damaged(self) -> bool:
+        """Whether entries that we wrote are not as we wrote them."""
+        live, ledger = self._live, self.es.ledger
+        if live is None or live.uid != ledger.secret_uid:
+            return True
+        if live.version == ledger.secret_version:
+            return False
+        fed = (leaves.synced.feeds for leaves in ledger.entries.values() if leaves.synced)
+        return not live.owned.issuperset(name for names in fed for name in names)
+
+    def _has_open(self) -> bool:
+        """Whether a key has neither a value nor an error (its version is not to be seen yet)."""
+        return any(isinstance(verdict, Later) for _, verdict in self._verdicts.values())
+
+    def _errors(self) -> dict[str, HarkError]:
+        return {
+            entry: verdict.error
+            for entry, (_, verdict) in self._verdicts.items()
+            if isinstance(verdict, Failed)
+        }
+
+    def _leaves(self, rendered: Rendered) -> dict[str, Synced]:
+        leaves = {}
+        for entry, (job, verdict) in self._verdicts.items():
+            if isinstance(verdict, Settled) and entry not in rendered.errors:
+                leaves[entry] = self._leaf(job, verdict, rendered.feeds.get(entry, ()))
+            elif isinstance(verdict, Covered) and job.entry.synced and job.entry.heard:
+                leaves[entry] = replace(job.entry.synced, note=job.entry.heard.id)
+        return leaves
+
+    def _leaf(self, job: Job, verdict: Settled, feeds: tuple[str, ...]) -> Synced:
+        heard, former, value = job.entry.heard, job.entry.synced, verdict.value
+        note = None if former is None else former.note
+        if verdict.covers:
+            note = None if heard is None else heard.id
+        via: str = job.why
+        if job.why is Why.HEARD and heard is not None:
+            via = heard.via or via
+        fingerprint = self.manifest.fingerprint(job.reference.entry)
+        resource = value.resource or None
+        if job.why is Why.REPAIR and former is not None and former.version == value.version:
+            return replace(former, note=note, feeds=feeds, resource=resource)
+        return Synced(note, value.version, self._now, via, resource, feeds, fingerprint)
+
+    def _ended(
+        self,
+        errors: Mapping[str, HarkError],
+        leaves: dict[str, Synced],
+        live: LiveSecret | None,
+        *,
+        is_written: bool = False,
+    ) -> Outcome:
+        error = self._summed_up(errors)
+        entries = list(self.manifest.references)
+        return Outcome(error, leaves, entries, error is not None, live, is_written)
+
+    def _summed_up(self, errors: Mapping[str, HarkError]) -> HarkError | None:
+        """One error for the status: what lasts before what passes, all keys named."""
+        if not errors:
+            return None
+        lasting = [error for error in errors.values() if isinstance(error, GiveUp)]
+        first: HarkError = lasting[0] if lasting else next(iter(errors.values()))
+        more = len({error.message for error in errors.values()}) - 1
+        said = first.message if not more else f"{first.message} (and {more} more problems)"
+        make: Callable[..., HarkError] = GiveUp if lasting else Retry
+        return make(said, reason=first.reason)
+
+
+def _is_failed(verdict: Verdict) -> bool:
+    return isinstance(verdict, Failed | Later)

@@ -1,0 +1,246 @@
+"""The reconciler's story: what is needed, read it, render it, write the Secret, write the ledger.
+
+Fed by the work queue with keys; feeds the backends with asks, the API server with Secrets and
+ledgers. It ignores why a key was queued: the ledger, the manifest and the live Secret tell what is
+to be done.
+
+Guarantees: a note is covered only by a read that began after it was seen or that carries its
+version. The Secret is written before the ledger says so, so a crash costs one read more and never a
+change. A first sync writes nothing until every key was read; later a changed key is written
+although another one fails. A result is dropped when the object was changed or replaced meanwhile.
+Nothing is written unless `may_write` says so.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from externalsecret.errors import GiveUp, HarkError
+from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, KubeApi
+from externalsecret.kubeevents import EventType, ObjectRef, Recorder
+from externalsecret.reflect import Key
+from externalsecret.resource import API_VERSION, KIND, ExternalSecret, status_path
+from reconciler import decide
+from reconciler.apply import SecretWriter
+from reconciler.attempt import Attempt
+from reconciler.backoff import Backoff
+from reconciler.cache import Cache
+from reconciler.fetch import Answers, Fetcher
+from reconciler.live import LiveSecrets
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.objects import Objects
+from reconciler.reads import Ask, Lane, lane_of
+from reconciler.report import Outcome, outcome_changed, status_patch
+from reconciler.rereads import Rereads
+from reconciler.workqueue import Continuation, WorkQueue
+
+log = structlog.get_logger()
+
+FRESH_SECONDS = 10.0
+"""An answer as young as this serves an object that heard of nothing newer."""
+_QUIET_FAILURES = 3
+"""So many passing failures in a row are not worth a condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The collaborators of the story."""
+
+    api: KubeApi
+    queue: WorkQueue
+    objects: Objects
+    live: LiveSecrets
+    fetcher: Fetcher
+    cache: Cache
+    writer: SecretWriter
+    rereads: Rereads
+    backoff: Backoff
+    recorder: Recorder
+    metrics: ReconcilerMetrics
+    may_write: Callable[[], bool]
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+
+
+class Reconciler:
+    """Works off the queue; several threads may run `work`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def work(self) -> None:
+        """One worker, until the queue is closed."""
+        while True:
+            task = self._parts.queue.take()
+            if task is None:
+                return
+            if isinstance(task, tuple):
+                self._guarded(task, lambda key=task: self.begin(key))  # type: ignore[misc]
+            else:
+                task()
+
+    def begin(self, key: Key) -> None:
+        """Look at an object and ask the backends for what it needs."""
+        es = self._parts.objects.get(key)
+        if es is None or es.is_going or not self._parts.may_write():
+            self._parts.backoff.forget(key)
+            self._parts.queue.done(key)
+            return
+        try:
+            manifest = self._parts.objects.manifest(es)
+        except GiveUp as error:
+            self._end(es, Outcome(error))
+            return
+        one = Attempt(es, manifest, self._parts.live.get(key), self._now())
+        one.find_jobs(self._known(one))
+        self._ask(one)
+
+    def _ask(self, one: Attempt) -> None:
+        """Ask for the next step of every open job, or finish when there is none."""
+        lanes: defaultdict[Lane, list[Ask]] = defaultdict(list)
+        for ask in one.asks():
+            lanes[lane_of(one.manifest, ask.reference)].append(ask)
+        if not lanes:
+            self._finish(one)
+            return
+        one.expect(len(lanes))
+        for lane, asks in lanes.items():
+            self._parts.fetcher.submit(lane, asks, lambda found: self._answered(one, found))
+
+    def _answered(self, one: Attempt, answers: Answers) -> None:
+        """Called from a lane's thread: hand the rest to a worker."""
+        if one.take(answers):
+            key = one.es.key
+            resume = self._parts.queue.resume
+            resume(lambda: self._guarded(key, lambda: self._go_on(one)))
+
+    def _go_on(self, one: Attempt) -> None:
+        one.advance(self._parts.rereads)
+        self._ask(one)
+
+    def _finish(self, one: Attempt) -> None:
+        """Render and write what was read."""
+        latest = self._parts.objects.get(one.es.key)
+        if latest is None or not one.is_about(latest) or not self._parts.may_write():
+            self._parts.queue.done(one.es.key)
+            if latest is not None:
+                self._parts.queue.add(one.es.key, urgent=True)
+            return
+        rendered = one.render()
+        if one.needs(rendered, self._known(one)):
+            self._ask(one)
+            return
+        try:
+            outcome = one.outcome(rendered, self._parts.writer)
+        except HarkError as error:
+            outcome = one.refused(error)
+        self._confirm(one)
+        self._end(one.es, outcome, one)
+
+    def _confirm(self, one: Attempt) -> None:
+        """Tell the other readers of a key which version is current, if that is news to them."""
+        for entry, version in one.confirmed():
+            read = (lane_of(one.manifest, one.manifest.references[entry]), entry)
+            if self._parts.cache.confirm(read, version):
+                for key in self._parts.objects.readers(read):
+                    if key != one.es.key:
+                        self._parts.queue.add(key, urgent=True)
+
+    def _end(self, es: ExternalSecret, outcome: Outcome, one: Attempt | None = None) -> None:
+        """Write the ledger, say what changed, and decide when to come back."""
+        error = outcome.error
+        if error is not None:
+            delay = self._parts.backoff.delay(es.key, error)
+            self._parts.queue.add_after(es.key, delay)
+        else:
+            self._parts.backoff.forget(es.key)
+        if one is not None and one.wait is not None:
+            self._parts.queue.add_after(es.key, one.wait)
+        if not self._is_quiet(es, outcome):
+            self._write_status(es, outcome)
+        self._parts.metrics.reconciles.labels("ok" if error is None else error.reason).inc()
+        self._observe(one)
+        for missing in () if one is None else one.not_found:
+            message = f"The announced version of {missing} was not to be seen; it is let go."
+            self._say(es, "AnnouncedVersionNotFound", message)
+        self._parts.queue.done(es.key)
+
+    def _is_quiet(self, es: ExternalSecret, outcome: Outcome) -> bool:
+        """A failure that will pass is not shown at once, unless there is something to record."""
+        return (
+            outcome.error is not None
+            and not isinstance(outcome.error, GiveUp)
+            and not outcome.synced
+            and self._parts.backoff.failures(es.key) < _QUIET_FAILURES
+        )
+
+    def _write_status(self, es: ExternalSecret, outcome: Outcome) -> None:
+        body = status_patch(es, outcome, self._now())
+        if body is None:
+            return
+        try:
+            reply = self._parts.api.request(
+                "PATCH",
+                status_path(es.key),
+                query={"fieldManager": "hark-reconciler"},
+                body=body,
+                content_type=MERGE_PATCH,
+            )
+        except ApiRefusal as error:
+            log.warning("status.refused", object="/".join(es.key), error=str(error))
+            self._parts.queue.add_after(es.key, self._parts.backoff.delay(es.key, error))
+            return
+        except HarkError as error:
+            log.warning("status.failed", object="/".join(es.key), error=str(error))
+            self._parts.queue.add_after(es.key, self._parts.backoff.delay(es.key, error))
+            return
+        self._parts.metrics.status_writes.inc()
+        self._parts.objects.replace(reply)
+        if outcome_changed(es, outcome):
+            if outcome.error is None:
+                self._say(es, "Synced", "The Secret holds every key of the manifest.")
+            else:
+                self._say(es, outcome.error.reason, outcome.error.message)
+
+    def _say(self, es: ExternalSecret, reason: str, message: str) -> None:
+        about = ObjectRef(*es.key, es.uid, API_VERSION, KIND)
+        kind: EventType = "Normal" if reason == "Synced" else "Warning"
+        log.info("outcome", object="/".join(es.key), reason=reason, message=message)
+        self._parts.recorder.record(about, kind, reason, message)
+
+    def _observe(self, one: Attempt | None) -> None:
+        for at in () if one is None else one.heard_times():
+            self._parts.metrics.event_to_synced.observe(max(0.0, self._parts.now() - at))
+
+    def _known(self, one: Attempt) -> decide.Known:
+        cache, manifest = self._parts.cache, one.manifest
+
+        def read_of(entry: str) -> tuple[Lane, str]:
+            return (lane_of(manifest, manifest.references[entry]), entry)
+
+        now = self._parts.clock()
+        return decide.Known(
+            fresh_since=now - FRESH_SECONDS,
+            noted=lambda heard: self._parts.rereads.first_seen(heard.id, now),
+            current=lambda entry: cache.current(read_of(entry)),
+            has_value=lambda entry: cache.has_value(read_of(entry)),
+        )
+
+    def _guarded(self, key: Key, task: Continuation) -> None:
+        """A fault of ours costs one object a delay, and never the worker."""
+        try:
+            task()
+        except Exception as fault:  # noqa: BLE001 - its text is not logged: it might quote a value
+            log.error("reconcile.fault", object="/".join(key), kind=type(fault).__name__)
+            self._parts.metrics.reconciles.labels("InternalFault").inc()
+            error = GiveUp("fault", reason="InternalFault")
+            self._parts.queue.add_after(key, self._parts.backoff.delay(key, error))
+            self._parts.queue.done(key)
+
+    def _now(self) -> str:
+        at = datetime.fromtimestamp(self._parts.now(), UTC)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

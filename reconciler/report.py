@@ -1,0 +1,134 @@
+"""What the status of an ExternalSecret shall say, as a merge patch. Plain functions of plain data.
+
+Fed by the reconcile story with an outcome; feeds the API server. Texts of `status` and the meaning
+of `observedGeneration` are those of kubernetes-external-secrets; `lastSync` moves only when
+something was synced.
+
+Guarantees: a patch names only what differs, and is None when nothing does; it never touches a
+`heard` leaf of a key that the spec reads; keys that the spec no longer reads are nulled with the
+next patch. It is bound to the object's uid, so that it never lands on another object of the same
+name.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from externalsecret.errors import HarkError
+from externalsecret.ledger import Synced
+from externalsecret.resource import ExternalSecret
+from reconciler.live import LiveSecret
+
+_LONGEST_MESSAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a pass over an object ended."""
+
+    error: HarkError | None = None
+    synced: Mapping[str, Synced] = field(default_factory=dict)
+    """Leaves to write, by entry."""
+    entries: Sequence[str] | None = None
+    """All entries of the spec; None when the spec could not be read."""
+    keep_orphans: bool = False
+    live: LiveSecret | None = None
+    """The Secret as it is now; None when it was not looked at."""
+    is_written: bool = False
+    """Whether the Secret was written: only then does `secret` move."""
+
+
+def status_patch(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, Any] | None:
+    """The body of a merge patch on the status subresource, or None. `now` is RFC 3339."""
+    patch = {
+        **_head(es, outcome),
+        **_secret(es, outcome),
+        **_keys(es, outcome),
+        **_conditions(es, outcome, now),
+    }
+    if not patch:
+        return None
+    if outcome.error is None:
+        patch["lastSync"] = now
+    return {"metadata": {"uid": es.uid}, "status": patch}
+
+
+def outcome_changed(es: ExternalSecret, outcome: Outcome) -> bool:
+    """Whether the Ready condition's reason is another than before."""
+    ready = _ready(es)
+    return ready is None or ready.get("reason") != _reason(outcome)
+
+
+def _head(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
+    wanted = {
+        "uid": es.uid,
+        "observedGeneration": es.generation,
+        "status": "SUCCESS" if outcome.error is None else f"ERROR, {_clean(outcome.error.message)}",
+    }
+    return {name: value for name, value in wanted.items() if es.status.get(name) != value}
+
+
+def _secret(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
+    live = outcome.live
+    if live is None or not outcome.is_written:
+        return {}
+    if (es.ledger.secret_uid, es.ledger.secret_version) == (live.uid, live.version):
+        return {}
+    return {"secret": {"uid": live.uid, "resourceVersion": live.version}}
+
+
+def _keys(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
+    keys: dict[str, Any] = {
+        entry: {"synced": leaf.leaf()}
+        for entry, leaf in outcome.synced.items()
+        if es.ledger.entry(entry).synced != leaf
+    }
+    if outcome.entries is not None and not outcome.keep_orphans:
+        keys |= dict.fromkeys(set(es.ledger.entries) - set(outcome.entries))
+    return {"keys": keys} if keys else {}
+
+
+def _conditions(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, Any]:
+    """The whole list, as merge patches replace lists; conditions of others are kept."""
+    former = _ready(es)
+    status = "True" if outcome.error is None else "False"
+    moved = former is None or former.get("status") != status
+    ready = {
+        "type": "Ready",
+        "status": status,
+        "reason": _reason(outcome),
+        "message": _message(outcome),
+        "observedGeneration": es.generation,
+        "lastTransitionTime": now if former is None or moved else former.get("lastTransitionTime"),
+    }
+    if ready == former:
+        return {}
+    others = [one for one in es.status.get("conditions") or [] if one.get("type") != "Ready"]
+    return {"conditions": [*others, ready]}
+
+
+def _ready(es: ExternalSecret) -> Mapping[str, Any] | None:
+    for condition in es.status.get("conditions") or []:
+        if condition.get("type") == "Ready" and not es.ledger.is_foreign:
+            found: Mapping[str, Any] = condition
+            return found
+    return None
+
+
+def _reason(outcome: Outcome) -> str:
+    return "Synced" if outcome.error is None else outcome.error.reason
+
+
+def _message(outcome: Outcome) -> str:
+    if outcome.error is not None:
+        return _clean(outcome.error.message)
+    count = len(outcome.entries or ())
+    return f"The Secret holds what was last heard of {count} backend key{'s' * (count != 1)}."
+
+
+def _clean(message: str) -> str:
+    """As kubernetes-external-secrets cleans messages: no line breaks, single spaces, no tabs."""
+    text = re.sub(r"[\r\n]+", "", message)
+    text = re.sub(r" {2,}", " ", text).replace("\t", " ")
+    return text[:_LONGEST_MESSAGE]
