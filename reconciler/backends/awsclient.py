@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
+
+    from reconciler.backends.awssession import Sessions
 
 _STS_REGION = "us-west-2"
 _LOCALSTACK_URL = "http://localhost:4566"
@@ -53,8 +55,10 @@ class AwsSettings:
     sts_region: str = _STS_REGION
     intermediate_role_arn: str = ""
     localstack: bool = False
-    proxy: str = ""
-    """A proxy for https that only HTTP_PROXY names; any other the SDK finds itself."""
+    proxy: str = field(default="", repr=False)
+    """A proxy for https that only HTTP_PROXY names; any other the SDK finds itself. May hold a
+    password.
+    """
     connect_timeout: float = 5.0
     """In seconds, as is read_timeout."""
     read_timeout: float = 20.0
@@ -103,6 +107,7 @@ class AwsAccess:
         self._settings = settings
         self._now = now
         self._lock = threading.Lock()
+        self._maker: Sessions
         self._sessions: dict[str, boto3.Session] = {}
         self._token_services: list[STSClient] = []
         self._secrets_managers: dict[tuple[str, str], SecretsManagerClient] = {}
@@ -120,7 +125,6 @@ class AwsAccess:
                     "secretsmanager",
                     region_name=region or self._settings.sts_region,
                     endpoint_url=self._settings.endpoint_sm or None,
-                    config=self._config(),
                 )
                 self._secrets_managers[role_arn, region] = client
             return client
@@ -134,7 +138,6 @@ class AwsAccess:
                     "ssm",
                     region_name=region or self._settings.sts_region,
                     endpoint_url=self._settings.endpoint_ssm or None,
-                    config=self._config(),
                 )
                 self._parameter_stores[role_arn, region] = client
             return client
@@ -176,9 +179,10 @@ class AwsAccess:
         for name, level in _LEVELS.items():
             if logging.getLogger(name).getEffectiveLevel() < level:
                 logging.getLogger(name).setLevel(level)
-        session = awssession.base_session(
-            self._settings.sts_region, sts_regional=self._settings.sts_regional
+        self._maker = awssession.Sessions(
+            self._settings.sts_region, self._config(), sts_regional=self._settings.sts_regional
         )
+        session = self._maker.base()
         # A client made without credentials would never get any.
         if session.get_credentials() is None:
             raise Retry(
@@ -189,20 +193,15 @@ class AwsAccess:
         return session
 
     def _role_session(self, role_arn: str) -> "boto3.Session":
-        from reconciler.backends import awssession  # noqa: PLC0415 - as above
-
         intermediate = self._settings.intermediate_role_arn
         source = self._session(intermediate if role_arn != intermediate else "")
         sts = source.client(
             "sts",
             region_name=self._settings.sts_region,
             endpoint_url=self._settings.endpoint_sts or None,
-            config=self._config(),
         )
         self._token_services.append(sts)
-        return awssession.role_session(
-            sts, role_arn, self._now, sts_regional=self._settings.sts_regional
-        )
+        return self._maker.role(sts, role_arn, self._now)
 
     def _config(self) -> "Config":
         from botocore.config import Config  # noqa: PLC0415 - as above

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CURRENT = Selector(Select.LABEL, "AWSCURRENT")
 LATEST = Selector(Select.LATEST)
-FAST = AwsSettings(connect_timeout=1, read_timeout=0.5)
+SETTINGS = AwsSettings(connect_timeout=5, read_timeout=20)
 
 
 class Trouble(Enum):
@@ -157,7 +157,7 @@ class AwsWorld(World):
 
     kind: Kind
 
-    def __init__(self, proxy: WireProxy, settings: AwsSettings = FAST) -> None:
+    def __init__(self, proxy: WireProxy, settings: AwsSettings = SETTINGS) -> None:
         """The environment must already lead the SDK to the proxy."""
         self.proxy = proxy
         self.access = AwsAccess(settings)
@@ -187,7 +187,7 @@ class SecretsManagerWorld(AwsWorld):
     calls_for_fifty = 3
     calls_to_sweep_fifty = 1
 
-    def __init__(self, proxy: WireProxy, upstream: str, settings: AwsSettings = FAST) -> None:
+    def __init__(self, proxy: WireProxy, upstream: str, settings: AwsSettings = SETTINGS) -> None:
         super().__init__(proxy, settings)
         self.admin: SecretsManagerClient = boto3.Session().client(
             "secretsmanager", endpoint_url=upstream, region_name=REGION
@@ -220,7 +220,7 @@ class ParameterStoreWorld(AwsWorld):
     # moto describes ten at a time, whatever page was asked for, and one empty page.
     calls_to_sweep_fifty = 6
 
-    def __init__(self, proxy: WireProxy, upstream: str, settings: AwsSettings = FAST) -> None:
+    def __init__(self, proxy: WireProxy, upstream: str, settings: AwsSettings = SETTINGS) -> None:
         super().__init__(proxy, settings)
         self.admin: SSMClient = boto3.Session().client(
             "ssm", endpoint_url=upstream, region_name=REGION

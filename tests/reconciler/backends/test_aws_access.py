@@ -9,19 +9,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.config import Config
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.identity import Backend as Kind
 from externalsecret.reference import Identity
 from reconciler.backends.awsclient import AwsAccess, AwsSettings, aws_settings
-from reconciler.backends.awssession import base_session
+from reconciler.backends.awssession import Sessions
 from reconciler.backends.contract import Backend, Read
 from reconciler.backends.opening import open_backend
 from testbed.actions import answer
 from testbed.moto import REGION
 from testbed.proxy import WireProxy
 from testbed.request import aws
-from worlds.backends import CURRENT, FAST, SecretsManagerWorld, reference
+from worlds.backends import CURRENT, SETTINGS, SecretsManagerWorld, reference
 
 pytest_plugins = ["worlds.fixtures"]
 
@@ -50,7 +51,7 @@ def clock() -> Clock:
 @pytest.fixture
 def access(wire: WireProxy, clock: Clock) -> Iterator[AwsAccess]:
     assert wire
-    made = AwsAccess(FAST, clock)
+    made = AwsAccess(SETTINGS, clock)
     yield made
     made.close()
 
@@ -102,7 +103,7 @@ def test_a_role_is_assumed_again_before_its_credentials_expire(
 
 def test_a_role_is_chained_on_the_intermediate_one(wire: WireProxy) -> None:
     rule = wire.when(aws("AssumeRole"), lambda exchange: exchange.deliver(), times=None)
-    access = AwsAccess(replace(FAST, intermediate_role_arn=HOP))
+    access = AwsAccess(replace(SETTINGS, intermediate_role_arn=HOP))
     read(secrets_of(access))
     read(secrets_of(access, role="arn:aws:iam::111122223333:role/other"))
     access.close()
@@ -201,7 +202,7 @@ def test_localstack_replaces_every_endpoint() -> None:
     ("regional", "host"), [(True, "sts.us-west-2.amazonaws.com"), (False, "sts.amazonaws.com")]
 )
 def test_the_kind_of_sts_endpoint_is_obeyed(*, regional: bool, host: str) -> None:
-    session = base_session("us-west-2", sts_regional=regional)
+    session = Sessions("us-west-2", Config(), sts_regional=regional).base()
     sts = session.client("sts", endpoint_url=None)
     assert sts.meta.endpoint_url == f"https://{host}"
     sts.close()

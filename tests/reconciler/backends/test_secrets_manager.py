@@ -18,7 +18,7 @@ from testbed.actions import Action, answer, withhold
 from testbed.exchange import Exchange
 from testbed.moto import REGION
 from testbed.request import any_request, aws
-from worlds.backends import CURRENT, FAST, SecretsManagerWorld, reference, refusal, revealed
+from worlds.backends import CURRENT, SETTINGS, SecretsManagerWorld, reference, refusal, revealed
 
 pytest_plugins = ["worlds.fixtures"]
 
@@ -330,7 +330,9 @@ def test_a_slow_answer_is_tried_again_later_and_the_rest_not_waited_for(
 ) -> None:
     secrets.proxy.when(any_request, withhold, times=None)
     blue = [pinned_by_label(f"k{number}", "BLUE") for number in range(5)]
-    answers = secrets.backend.read(blue)
+    impatient = AwsAccess(replace(SETTINGS, read_timeout=0.2))
+    answers = SecretsManager(impatient, "", REGION).read(blue)
+    impatient.close()
     assert {str(getattr(read, "reason", "")) for read in answers.values()} == {"BackendUnreachable"}
     assert all(isinstance(read, Retry) for read in answers.values())
     assert secrets.calls() == 2
@@ -355,7 +357,7 @@ def test_retry_after_is_passed_on(
 
 
 def test_a_wrong_endpoint_is_tried_again_and_named(secrets: SecretsManagerWorld) -> None:
-    nobody = AwsAccess(replace(FAST, endpoint_sm="http://127.0.0.1:9"))
+    nobody = AwsAccess(replace(SETTINGS, endpoint_sm="http://127.0.0.1:9"))
     backend = SecretsManager(nobody, "", REGION)
     one = secrets.current("db")
     read = backend.read([one])[one.entry]
