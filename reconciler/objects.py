@@ -18,6 +18,7 @@ from typing import Any
 from externalsecret.errors import GiveUp
 from externalsecret.ledger import is_covered
 from externalsecret.manifest import Defaults, Manifest, is_managed, read_manifest
+from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from externalsecret.resource import ExternalSecret, read_resource
 from reconciler.reads import Lane, ReadKey, lane_of
@@ -62,6 +63,16 @@ class Objects:
         """Who uses this read."""
         with self._lock:
             return list(self._readers.get(read, ()))
+
+    def reference(self, read: ReadKey) -> Reference | None:
+        """What a read asks for; None when nobody reads it any more."""
+        for key in self.readers(read):
+            es = self.get(key)
+            if es is not None:
+                found = self.manifest(es).references.get(read[1])
+                if found is not None:
+                    return found
+        return None
 
     def lanes(self) -> dict[Lane, set[str]]:
         """Every read in use, by lane."""

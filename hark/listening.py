@@ -1,0 +1,102 @@
+"""Composes the listener: settings in, threads out. No decision is made here.
+
+Run by `hark listen` and `hark run`.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from externalsecret.crdcheck import outdated
+from externalsecret.errors import HarkError
+from externalsecret.resource import list_paths
+from hark.half import Half
+from hark.settings import Settings
+from hark.signals import stop_on_signals
+from listener.hold import Hold
+from listener.index import Index
+from listener.listen import Ear, Listener
+from listener.messages import aws
+from listener.metrics import ListenerMetrics
+from listener.notes import NoteWriter
+from listener.sources.contract import Source
+
+log = structlog.get_logger()
+
+_DRAIN_SECONDS = 10.0
+
+
+def run(settings: Settings) -> int:
+    """Listen until SIGTERM; the exit code."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    half = Half("listener", settings, stop, settings.metrics_port)
+    return half.run(lambda: start(half))
+
+
+def start(half: Half) -> Callable[[], None]:
+    """Start listening; what to do at the end."""
+    settings = half.settings
+    metrics = ListenerMetrics(half.registry)
+    index = Index(settings.defaults, settings.instance_id)
+    for path in list_paths(settings.watched_namespaces):
+        half.reflect(path, index)
+    ended = threading.Event()
+    notes = NoteWriter(
+        half.api,
+        metrics,
+        stop=ended,
+        on_reply=index.upsert,
+        on_pruned=lambda: half.fail(outdated("status.keys.heard")),
+    )
+    for number in range(settings.workers):
+        half.spawn(f"notes-{number}", notes.run)
+    ear = Ear(index, notes, metrics, half.is_fresh, half.stop)
+    if not settings.queue_urls:
+        log.warning(
+            "listener.deaf",
+            advice="No source is set, so nothing is heard; the sweep alone finds changes. "
+            "Set HARK_SQS_QUEUE_URLS.",
+        )
+    holds: list[Hold] = []
+    for url in settings.queue_urls:
+        half.spawn(f"source {url}", lambda url=url: _listen(url, half, ear, holds))  # type: ignore[misc]
+    half.await_lists()
+
+    def end() -> None:
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        for hold in holds:
+            hold.close(max(0.0, deadline - time.monotonic()))
+        ended.set()
+        notes.wake()
+
+    return end
+
+
+def _listen(url: str, half: Half, ear: Ear, holds: list[Hold]) -> None:
+    """Open one queue and listen to it until the stop."""
+    source = _open(url, half, ear)
+    if source is None:
+        return
+    hold = Hold(source, ear.metrics)
+    holds.append(hold)
+    half.spawn(f"hold {source.name}", hold.run)
+    Listener(source, aws.parse, hold, ear).run()
+
+
+def _open(url: str, half: Half, ear: Ear) -> Source | None:
+    """The queue's source; tried until it can be opened. None when stopped before."""
+    from listener.sources.sqs import open_sqs  # noqa: PLC0415 - its SDK only where it is used
+
+    wait = 1.0
+    while not half.stop.is_set():
+        try:
+            return open_sqs(url)
+        except HarkError as error:
+            ear.metrics.source_failures.labels(url, error.reason).inc()
+            log.warning("source.failed", source=url, error=str(error), retry_in=wait)
+            half.stop.wait(wait)
+            wait = min(60.0, wait * 2)
+    return None

@@ -1,0 +1,148 @@
+"""Composes the reconciler: settings in, threads out. No decision is made here.
+
+Run by `hark reconcile` and `hark run`.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from externalsecret.kubeevents import Recorder
+from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE, list_paths
+from hark.half import Half
+from hark.settings import Settings
+from hark.signals import stop_on_signals
+from reconciler.apply import SecretWriter
+from reconciler.backends.awsclient import AwsAccess, aws_settings
+from reconciler.backends.contract import Backend
+from reconciler.backends.opening import open_backend
+from reconciler.backoff import Backoff
+from reconciler.cache import Cache
+from reconciler.fetch import Fetcher
+from reconciler.lease import Lease
+from reconciler.live import LiveSecrets
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.objects import Objects
+from reconciler.reads import Lane
+from reconciler.reconcile import Parts, Reconciler
+from reconciler.rereads import Rereads
+from reconciler.sweep import Sweeper, SweepTimes
+from reconciler.workqueue import WorkQueue
+
+log = structlog.get_logger()
+
+_DRAIN_SECONDS = 10.0
+_GLANCE = 0.2
+
+
+def run(settings: Settings) -> int:
+    """Reconcile until SIGTERM; the exit code."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    half = Half("reconciler", settings, stop, settings.metrics_port)
+    return half.run(lambda: start(half))
+
+
+def start(half: Half) -> Callable[[], None]:
+    """Start reconciling; what to do at the end."""
+    settings = half.settings
+    metrics = ReconcilerMetrics(half.registry)
+    queue = WorkQueue()
+    metrics.queue_length.set_function(lambda: len(queue))
+
+    def wake(key: tuple[str, str], urgent: bool) -> None:  # noqa: FBT001 - the shape of Wake
+        queue.add(key, urgent=urgent)
+
+    objects = Objects(settings.defaults, settings.instance_id, wake)
+    live = LiveSecrets(wake)
+    lease = Lease(half.api, settings.namespace, settings.identity)
+    is_leader = lease.is_leader if settings.leader_election else lambda: True
+    cache = Cache(settings.cache_bytes)
+    access = AwsAccess(aws_settings(os.environ))
+
+    def open_lane(lane: Lane) -> Backend:
+        return open_backend(lane.backend, lane.identity, lane.region, access)
+
+    fetcher = Fetcher(open_lane, cache, metrics)
+    reconciler = Reconciler(
+        Parts(
+            half.api,
+            queue,
+            objects,
+            live,
+            fetcher,
+            cache,
+            SecretWriter(half.api, live, metrics),
+            Rereads(settings.reread_delays),
+            Backoff(),
+            Recorder(half.api, "hark-reconciler", time.time),
+            metrics,
+            is_leader,
+        )
+    )
+    _watch(half, objects, live)
+    released = threading.Event()
+    if settings.leader_election:
+        half.spawn("lease", lambda: lease.run(released.wait), until_stop=False)
+    if half.await_lists():
+        half.spawn("leading", lambda: _follow(half, objects, queue, is_leader))
+        for number in range(settings.workers):
+            half.spawn(f"worker-{number}", reconciler.work)
+        if settings.sweep_interval is not None:
+            times = _times(lease, settings)
+            sweeper = Sweeper(
+                objects,
+                fetcher,
+                cache,
+                metrics,
+                wake,
+                interval=settings.sweep_interval,
+                times=times,
+            )
+            half.spawn("sweep", lambda: sweeper.run(half.stop, is_leader))
+
+    def end() -> None:
+        queue.close()
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        half.join("worker-", deadline)
+        released.set()
+        half.join("lease", deadline)
+
+    return end
+
+
+def _watch(half: Half, objects: Objects, live: LiveSecrets) -> None:
+    namespaces = half.settings.watched_namespaces
+    for path in list_paths(namespaces):
+        half.reflect(path, objects)
+    places = [f"/api/v1/namespaces/{name}/secrets" for name in namespaces]
+    for path in places or ["/api/v1/secrets"]:
+        half.reflect(
+            path,
+            live,
+            label_selector=f"{MANAGED_LABEL}={MANAGED_VALUE}",
+            metadata_only=True,
+        )
+
+
+def _follow(half: Half, objects: Objects, queue: WorkQueue, is_leader: Callable[[], bool]) -> None:
+    """Look at every object whenever this replica begins to lead."""
+    led = False
+    while not half.stop.wait(_GLANCE):
+        leads = is_leader()
+        if leads and not led:
+            log.info("leading.begun", objects=len(objects))
+            for key in objects.keys():  # noqa: SIM118 - not a dictionary
+                queue.add(key, urgent=False)
+        led = leads
+
+
+def _times(lease: Lease, settings: Settings) -> SweepTimes:
+    """The Lease keeps the time of the last sweep, so that idle objects cost no write."""
+    if settings.leader_election:
+        return SweepTimes(lease.last_sweep, lease.record_sweep)
+    kept: list[float] = []
+    return SweepTimes(lambda: kept[-1] if kept else None, kept.append)

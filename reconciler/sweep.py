@@ -1,0 +1,228 @@
+"""The safety net: slowly compares versions, to find what no event announced.
+
+Fed by the clock and the ledgers of all objects; feeds the work queue (through the cache's current
+versions) and two counters. It asks with each ExternalSecret's own identity, because no other may
+look.
+
+Guarantees: metadata only, in as few calls as the API allows; a value is read only where there is no
+metadata, and then by the shared flights. A difference counts only after a fresh look at that one
+secret, since lists lag. One system that fails costs the others nothing. Does not guarantee to be on
+time: it runs at its interval, give or take a tenth, and after a restart when the last one is that
+long ago.
+"""
+
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from externalsecret.errors import GiveUp, HarkError
+from externalsecret.reference import Reference
+from externalsecret.reflect import Key
+from reconciler.backends.contract import CannotLook, Look, Value, Versions
+from reconciler.cache import Cache
+from reconciler.fetch import Answers, Fetcher
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.objects import Objects, Wake
+from reconciler.reads import Ask, Lane, ReadKey, Verb
+
+log = structlog.get_logger()
+
+_ANNOUNCED_WITHIN = 900.0
+"""Seconds that an event may come later than the sweep and still count as the announcer."""
+_FIRST = 60.0
+"""The longest wait before the first sweep where nobody knows of an earlier one."""
+_TICK = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A change that the sweep saw, until it is known whether an event told of it too."""
+
+    due: float
+    lane: Lane
+    entry: str
+    heard: dict[Key, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTimes:
+    """When was last swept, wherever that is kept."""
+
+    last: Callable[[], float | None]
+    record: Callable[[float], None]
+
+
+class Sweeper:
+    """Compares every version in use, now and then."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        fetcher: Fetcher,
+        cache: Cache,
+        metrics: ReconcilerMetrics,
+        wake: Wake,
+        *,
+        interval: float,
+        times: SweepTimes,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`interval` in seconds."""
+        self._objects = objects
+        self._fetcher = fetcher
+        self._cache = cache
+        self._metrics = metrics
+        self._wake = wake
+        self._interval = interval
+        self._times = times
+        self._clock = clock
+        self._now = now
+        self._found: list[_Found] = []
+        self._due_in_part: float | None = None
+
+    def run(self, stop: threading.Event, is_leader: Callable[[], bool]) -> None:
+        """Sweep whenever it is due, while leading; for a thread of its own."""
+        while not stop.wait(min(_TICK, max(0.05, self._wait()))):
+            if not is_leader():
+                continue
+            self._judge_found()
+            if self._wait() <= 0:
+                self._due_in_part = None
+                self.sweep()
+                self._times.record(self._now())
+
+    def sweep(self) -> None:
+        """Compare every version that is in use now."""
+        lanes = self._objects.lanes()
+        self._cache.retain({(lane, entry) for lane, entries in lanes.items() for entry in entries})
+        for lane, entries in lanes.items():
+            try:
+                self._sweep_lane(lane, sorted(entries))
+            except HarkError as error:
+                log.warning("sweep.failed", backend=lane.backend, error=str(error))
+        self._metrics.last_sweep.set(self._now())
+        log.info("sweep.done", lanes=len(lanes), keys=sum(map(len, lanes.values())))
+
+    def _wait(self) -> float:
+        """Seconds until the next sweep; the jitter is drawn once for each."""
+        last = self._times.last()
+        if self._due_in_part is None:
+            self._due_in_part = random.uniform(0.9, 1.1)  # noqa: S311 - jitter needs no secrecy
+            if last is None:
+                self._times.record(self._now() - self._interval + min(_FIRST, self._interval))
+                last = self._times.last()
+        return (last or 0.0) + self._interval * self._due_in_part - self._now()
+
+    def _sweep_lane(self, lane: Lane, entries: list[str]) -> None:
+        references = []
+        for entry in entries:
+            reference = self._objects.reference((lane, entry))
+            if reference is not None:
+                references.append(reference)
+        backend = self._fetcher.lane(lane).backend()
+        seen = backend.sweep(references)
+        doubtful = [one for one in references if self._differs((lane, one.entry), seen[one.entry])]
+        fresh = backend.look(doubtful) if doubtful else {}
+        for reference in doubtful:
+            self._take(lane, reference, fresh[reference.entry])
+        self._read_unseen(lane, [one for one in references if _is_unseen(seen[one.entry])])
+
+    def _differs(self, read: ReadKey, seen: Look) -> bool:
+        """Whether a reader's Secret may hold something else than what was seen."""
+        if isinstance(seen, GiveUp):
+            return True
+        if not isinstance(seen, Versions):
+            return False
+        if seen.gone:
+            return True
+        return bool(self._behind(read, seen.current))
+
+    def _behind(self, read: ReadKey, current: str | None) -> dict[Key, str | None]:
+        """The readers that synced another version, with the note that each has."""
+        behind: dict[Key, str | None] = {}
+        for key in self._objects.readers(read):
+            es = self._objects.get(key)
+            if es is None:
+                continue
+            leaves = es.ledger.entry(read[1])
+            if leaves.synced is not None and leaves.synced.version != current:
+                behind[key] = None if leaves.heard is None else leaves.heard.id
+        return behind
+
+    def _take(self, lane: Lane, reference: Reference, seen: Look) -> None:
+        """A difference, looked at afresh."""
+        read = (lane, reference.entry)
+        if isinstance(seen, Versions) and not seen.gone:
+            behind = self._behind(read, seen.current)
+            if behind and seen.current is not None:
+                self._found_change(lane, reference, seen.current, behind)
+            return
+        if isinstance(seen, GiveUp) or (isinstance(seen, Versions) and seen.gone):
+            # What it is that stands in the way is said by the read that follows.
+            self._change(read, "")
+
+    def _found_change(
+        self, lane: Lane, reference: Reference, current: str, behind: dict[Key, str | None]
+    ) -> None:
+        log.info("sweep.found", key=reference.key, backend=lane.backend, objects=len(behind))
+        self._metrics.found_by_sweep.labels(lane.backend).inc()
+        due = self._clock() + _ANNOUNCED_WITHIN
+        self._found.append(_Found(due, lane, reference.entry, behind))
+        self._change((lane, reference.entry), current)
+
+    def _change(self, read: ReadKey, current: str) -> None:
+        if self._cache.confirm(read, current):
+            for key in self._objects.readers(read):
+                self._wake(key, False)
+
+    def _read_unseen(self, lane: Lane, references: list[Reference]) -> None:
+        """Where there is no metadata only the value tells."""
+        since = self._clock()
+        asks = [Ask(Verb.READ, reference, since) for reference in references]
+        if asks:
+            self._fetcher.submit(lane, asks, lambda answers: self._take_values(lane, answers))
+
+    def _take_values(self, lane: Lane, answers: Answers) -> None:
+        for (_, entry), answer in answers.items():
+            read = (lane, entry)
+            result = answer.result
+            reference = self._objects.reference(read)
+            if reference is None:
+                continue
+            if isinstance(result, GiveUp):
+                self._change(read, "")
+            elif isinstance(result, Value):
+                behind = self._behind(read, result.version)
+                if behind:
+                    self._found_change(lane, reference, result.version, behind)
+
+    def _judge_found(self) -> None:
+        """Count what no event told of in time."""
+        unannounced: defaultdict[str, int] = defaultdict(int)
+        waiting = []
+        for found in self._found:
+            if self._clock() < found.due:
+                waiting.append(found)
+            elif not self._was_announced(found):
+                unannounced[found.lane.backend] += 1
+        self._found = waiting
+        for backend, count in unannounced.items():
+            self._metrics.unannounced.labels(backend).inc(count)
+
+    def _was_announced(self, found: _Found) -> bool:
+        for key, before in found.heard.items():
+            es = self._objects.get(key)
+            heard = None if es is None else es.ledger.entry(found.entry).heard
+            if heard is not None and heard.id != before:
+                return True
+        return False
+
+
+def _is_unseen(seen: Look) -> bool:
+    return isinstance(seen, CannotLook)
