@@ -1,8 +1,12 @@
+import contextlib
 import signal
 import subprocess
 import sys
+import threading
 import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -105,22 +109,44 @@ def test_a_half_that_gives_up_ends_with_1_and_its_sentence(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_first_signal_asks_and_the_second_one_ends(number: signal.Signals) -> None:
-    code = (
+    code = "stop.wait()\nprint('asked', flush=True)\nthreading.Event().wait()\n"
+    with _waiting(code) as (process, lines):
+        process.send_signal(number)
+        assert lines.readline() == "asked\n"
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+
+
+def test_a_signal_in_the_middle_of_a_wait_for_it_does_not_lock() -> None:
+    # Short waits are mostly inside the event's own lock, where a handler must not set it.
+    code = "while not stop.wait(0):\n    pass\nprint('asked', flush=True)\n"
+    for _ in range(5):
+        with _waiting(code) as (process, lines):
+            process.send_signal(signal.SIGTERM)
+            assert lines.readline() == "asked\n"
+            assert process.wait(10) == 0
+
+
+@contextlib.contextmanager
+def _waiting(code: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """A process with a stop event that listens to signals, and what it prints after `ready`."""
+    start = (
         "import threading\n"
         "from hark.signals import stop_on_signals\n"
         "stop = threading.Event()\n"
         "stop_on_signals(stop)\n"
         "print('ready', flush=True)\n"
-        "stop.wait()\n"
-        "print('asked', flush=True)\n"
-        "threading.Event().wait()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", start + code], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        assert process.stdout.readline() == "asked\n"
-        process.send_signal(number)
-        assert process.wait(10) == 128 + number
+        # Whatever fails, the process must not outlive the test, which would wait for it.
+        impatient = threading.Timer(20, process.kill)
+        impatient.start()
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process, process.stdout
+        finally:
+            impatient.cancel()
+            process.kill()
