@@ -9,6 +9,8 @@ sentence that tells the user what to do; it never holds a value. `reason` is the
 ends in the Ready condition and in the Event.
 """
 
+from types import TracebackType
+
 
 class HarkError(Exception):
     """Base of both kinds; never raised itself."""
@@ -32,3 +34,16 @@ class Retry(HarkError):
 
 class GiveUp(HarkError):
     """Trying again changes nothing until the spec, a permission or the secret itself is changed."""
+
+
+def whereabouts(fault: BaseException) -> str:
+    """Where a fault of ours was raised, as `file:line Type`, without its text: that may quote what
+    the code worked on, and so a secret value.
+    """
+    trace: TracebackType | None = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(fault).__name__
+    file = trace.tb_frame.f_code.co_filename.rpartition("/")[2]
+    return f"{file}:{trace.tb_lineno} {type(fault).__name__}"

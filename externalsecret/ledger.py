@@ -76,7 +76,9 @@ class Ledger:
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     is_foreign: bool = False
-    """It belongs to another object (a restored backup): its `synced` leaves mean nothing here."""
+    """It belongs to another object (a restored backup, a predecessor of the same name) or to none
+    yet: its `synced` leaves mean nothing here. Every patch of the reconciler carries the uid.
+    """
     secret_uid: str = ""
     secret_version: str = ""
 
@@ -89,7 +91,7 @@ _NOTHING = Entry()
 
 def read_ledger(status: Mapping[str, Any], uid: str) -> Ledger:
     """The ledger in a raw status of the object with this uid."""
-    foreign = status.get("uid") not in {None, uid}
+    foreign = status.get("uid") != uid
     keys = status.get("keys")
     secret = status.get("secret")
     entries = {

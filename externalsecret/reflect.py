@@ -124,7 +124,8 @@ class Reflector:
         query = {"limit": _PAGE, **self._selector}
         while True:
             page = self._api.request("GET", self._path, query=query, accept=self._accept("List"))
-            for obj in page["items"]:
+            # An empty list of metadata comes as null.
+            for obj in page.get("items") or []:
                 keys.add(key_of(obj))
                 self._sink.upsert(obj)
             token = page["metadata"].get("continue")

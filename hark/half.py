@@ -17,7 +17,7 @@ from collections.abc import Callable
 import structlog
 
 from externalsecret.crdcheck import check_ledger_schema
-from externalsecret.errors import GiveUp, HarkError, Retry
+from externalsecret.errors import GiveUp, HarkError, Retry, whereabouts
 from externalsecret.kubeapi import KubeApi, connect
 from externalsecret.reflect import Reflector, Sink
 from hark.health import health_app, make_registry
@@ -61,7 +61,7 @@ class Half:
                 try:
                     target()
                 except Exception as fault:  # noqa: BLE001 - its text may quote what it worked on
-                    log.error("thread.fault", thread=name, kind=type(fault).__name__)
+                    log.error("thread.fault", thread=name, fault=whereabouts(fault))
                 else:
                     return
                 if self.stop.wait(_RESTART_SECONDS):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
+from externalsecret.kubeapi import connect
 from externalsecret.kubeevents import Recorder
 from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE, list_paths
 from hark.half import Half
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 
 _DRAIN_SECONDS = 10.0
 _GLANCE = 0.2
+_LEASE_TIMEOUT = 4.0
 
 
 def run(settings: Settings) -> int:
@@ -58,7 +60,9 @@ def start(half: Half) -> Callable[[], None]:
 
     objects = Objects(settings.defaults, settings.instance_id, wake)
     live = LiveSecrets(wake)
-    lease = Lease(half.api, settings.namespace, settings.identity)
+    # A connection of its own: one slow answer must not cost the lead.
+    lease_api = connect(settings.kubeconfig, connections=2, timeout=_LEASE_TIMEOUT)
+    lease = Lease(lease_api, settings.namespace, settings.identity)
     is_leader = lease.is_leader if settings.leader_election else lambda: True
     cache = Cache(settings.cache_bytes)
     access = AwsAccess(aws_settings(os.environ))
@@ -110,6 +114,7 @@ def start(half: Half) -> Callable[[], None]:
         half.join("worker-", deadline)
         released.set()
         half.join("lease", deadline)
+        access.close()
 
     return end
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from externalsecret.errors import HarkError, Retry
+from externalsecret.errors import HarkError, Retry, whereabouts
 from reconciler.backends.contract import Backend, CannotLook, Look, Read
 from reconciler.cache import Cache, satisfies
 from reconciler.metrics import ReconcilerMetrics
@@ -270,7 +270,7 @@ def _settle(party: _Party, slot: _Slot, answer: Answer) -> bool:
 
 def _fault(error: Exception) -> Retry:
     """A fault of ours, without its text: that might quote a value."""
-    log.error("backend.fault", kind=type(error).__name__)
+    log.error("backend.fault", fault=whereabouts(error))
     return Retry(
         f"A fault inside Hark ({type(error).__name__}) stopped this read. It is tried again; "
         "please report it with the log of the reconciler.",

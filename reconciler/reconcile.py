@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from externalsecret.errors import GiveUp, HarkError
+from externalsecret.errors import GiveUp, HarkError, whereabouts
 from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, KubeApi
 from externalsecret.kubeevents import EventType, ObjectRef, Recorder
 from externalsecret.reflect import Key
@@ -235,7 +235,7 @@ class Reconciler:
         try:
             task()
         except Exception as fault:  # noqa: BLE001 - its text is not logged: it might quote a value
-            log.error("reconcile.fault", object="/".join(key), kind=type(fault).__name__)
+            log.error("reconcile.fault", object="/".join(key), fault=whereabouts(fault))
             self._parts.metrics.reconciles.labels("InternalFault").inc()
             error = GiveUp("fault", reason="InternalFault")
             self._parts.queue.add_after(key, self._parts.backoff.delay(key, error))

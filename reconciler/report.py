@@ -6,8 +6,9 @@ something was synced.
 
 Guarantees: a patch names only what differs, and is None when nothing does; it never touches a
 `heard` leaf of a key that the spec reads; keys that the spec no longer reads are nulled with the
-next patch. It is bound to the object's uid, so that it never lands on another object of the same
-name.
+next patch. It carries the object's uid always: should it land on another object of the same name
+(the API server heeds no uid in patches of custom resources), that object's ledger counts as foreign
+and is made anew.
 """
 
 import re
@@ -51,7 +52,7 @@ def status_patch(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, An
         return None
     if outcome.error is None:
         patch["lastSync"] = now
-    return {"metadata": {"uid": es.uid}, "status": patch}
+    return {"status": {**patch, "uid": es.uid}}
 
 
 def outcome_changed(es: ExternalSecret, outcome: Outcome) -> bool:
