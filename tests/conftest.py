@@ -9,7 +9,7 @@ import yaml
 from externalsecret import manifests
 from testbed.cluster import MERGE_PATCH, ApiError, Cluster
 
-pytest_plugins = ["testbed.fixtures"]
+pytest_plugins = ["testbed.fixtures", "worlds.fixtures"]
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP = "/apis/kubernetes-client.io/v1"

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.cluster import Cluster
 from testbed.moto import Moto
 from testbed.proxy import WireProxy
 from worlds.backends import MemoryWorld, ParameterStoreWorld, SecretsManagerWorld, World
+from worlds.spine import Spine
 
 
 @pytest.fixture
@@ -40,3 +42,11 @@ def world(request: pytest.FixtureRequest) -> World:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, World)
     return found
+
+
+@pytest.fixture
+def spine(served_cluster: Cluster, namespace: str, moto: Moto, aws_account: str) -> Iterator[Spine]:
+    """The whole product for one test; the test starts the halves."""
+    world = Spine(served_cluster, namespace, moto, aws_account)
+    yield world
+    world.close()

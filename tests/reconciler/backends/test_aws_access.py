@@ -24,8 +24,6 @@ from testbed.proxy import WireProxy
 from testbed.request import aws
 from worlds.backends import CURRENT, SETTINGS, SecretsManagerWorld, reference
 
-pytest_plugins = ["worlds.fixtures"]
-
 ROLE = "arn:aws:iam::111122223333:role/reader"
 HOP = "arn:aws:iam::444455556666:role/hop"
 # STS speaks the older protocol.

@@ -6,8 +6,6 @@ from externalsecret.errors import GiveUp, Retry
 from reconciler.backends.contract import CannotLook, Value, Versions
 from worlds.backends import Trouble, World, revealed
 
-pytest_plugins = ["worlds.fixtures"]
-
 
 def test_a_value_is_read_with_its_version(world: World) -> None:
     version = world.put("db", b"canary")

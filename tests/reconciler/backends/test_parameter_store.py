@@ -15,8 +15,6 @@ from testbed.actions import Action, answer
 from testbed.request import aws
 from worlds.backends import LATEST, ParameterStoreWorld, reference, refusal, revealed
 
-pytest_plugins = ["worlds.fixtures"]
-
 
 def says(document: Mapping[str, Any]) -> Action:
     return answer(200, json.dumps(document).encode())

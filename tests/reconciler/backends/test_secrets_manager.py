@@ -20,8 +20,6 @@ from testbed.moto import REGION
 from testbed.request import any_request, aws
 from worlds.backends import CURRENT, SETTINGS, SecretsManagerWorld, reference, refusal, revealed
 
-pytest_plugins = ["worlds.fixtures"]
-
 ARN = f"arn:aws:secretsmanager:{REGION}:111122223333:secret:"
 
 
