@@ -43,6 +43,13 @@ class ExternalSecret:
         observed = self.status.get("observedGeneration")
         return not self.ledger.is_foreign and observed == self.generation
 
+    def is_settled(self) -> bool:
+        """Whether the spec as it is now was served to the end."""
+        return self.is_observed() and any(
+            (one.get("type"), one.get("status")) == ("Ready", "True")
+            for one in self.status.get("conditions") or []
+        )
+
 
 def read_resource(obj: Mapping[str, Any]) -> ExternalSecret:
     """Read a raw object."""

@@ -83,7 +83,12 @@ def _listen(url: str, half: Half, ear: Ear, holds: list[Hold]) -> None:
     hold = Hold(source, ear.metrics)
     holds.append(hold)
     half.spawn(f"hold {source.name}", hold.run)
-    Listener(source, aws.parse, hold, ear).run()
+    try:
+        Listener(source, aws.parse, hold, ear).run()
+    except Exception:
+        # The thread starts again with a new hold; what this one holds comes back by itself.
+        hold.close(0.0)
+        raise
 
 
 def _open(url: str, half: Half, ear: Ear) -> Source | None:

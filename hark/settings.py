@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from externalsecret.errors import GiveUp
 from externalsecret.manifest import Defaults
 from hark.bytesize import parse_bytes
 from hark.duration import format_duration
@@ -94,9 +95,7 @@ def read_settings(
     read = Environment(environ)
     region, forced = _region(read)
     interval = _sweep_interval(read)
-    for name in _UNSERVED:
-        if read.is_present(name):
-            read.warnings.append(f"{name} is set, but this version of Hark does not look at it.")
+    _refuse_unserved(read)
     return Settings(
         queue_urls=read.several("HARK_SQS_QUEUE_URLS"),
         sweep_interval=interval,
@@ -116,6 +115,17 @@ def read_settings(
         log_format=read.choice("LOG_FORMAT", _FORMATS),
         warnings=tuple(read.warnings),
     )
+
+
+def _refuse_unserved(read: Environment) -> None:
+    for name in _UNSERVED:
+        if read.is_present(name):
+            raise GiveUp(
+                f"{name} is set, but this version of Hark does not check the permissions that "
+                "annotations of namespaces give, so it does not start with less protection than "
+                "you ask for. Remove it, and let only trusted people write ExternalSecrets.",
+                reason="InvalidSetting",
+            )
 
 
 def _sweep_interval(read: Environment) -> float | None:

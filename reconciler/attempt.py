@@ -52,7 +52,7 @@ class Attempt:
     def find_jobs(self, known: Known) -> None:
         """What needs work: of its own, by a new spec, or because the Secret is not whole."""
         repair = self._all() if self._is_damaged() else frozenset()
-        if not self.es.is_observed():
+        if not self.es.is_settled():
             repair |= decide.shared_suppliers(self.es.ledger, self.manifest)
         jobs = decide.find_jobs(self.es.ledger, self.manifest, repair, known)
         self._jobs = {job.reference.entry: job for job in jobs}
@@ -140,12 +140,15 @@ class Attempt:
         """Write the Secret if there is something to write. Raises HarkError when that fails."""
         errors = {**self._errors(), **rendered.errors}
         first = self._live is None
-        if first and (errors or self._has_open()):
+        if first and errors:
             return self._ended(errors, {}, None)
+        if first and self._has_open():
+            waits = "An announced version cannot be read yet; it is tried again shortly."
+            return self.refused(Retry(waits, reason="AwaitingVersion"))
         is_written = bool(rendered.entries or rendered.removed) or first
         if not is_written and self._live is not None:
             is_written = writer.needs_writing(self.es, self.manifest, self._live)
-        is_written = is_written or not self.es.is_observed()
+        is_written = is_written or not self.es.is_settled()
         live = self._live
         if is_written:
             change = Change(rendered.entries, rendered.removed)

@@ -10,12 +10,13 @@ one key:
                   goes before a read, which costs a look and never an answer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from externalsecret.errors import GiveUp, HarkError
+from externalsecret.identity import Backend
 from externalsecret.ledger import Entry, Heard, Ledger, is_covered
 from externalsecret.manifest import Manifest
 from externalsecret.reference import Reference
@@ -188,7 +189,7 @@ def _after_look(job: Job, seen: Versions, began: float) -> Job | Verdict:
     holds = job.synced_version() if job.value is None else job.value.version
     if seen.current is None or seen.current != holds:
         return replace(job, verb=Verb.READ, since=began, version=seen.current, value=None)
-    superseded = _was_superseded(job.heard_version(), seen.known)
+    superseded = _was_superseded(job, seen)
     if job.value is not None:
         return Settled(job.value, covers=superseded)
     if job.why is Why.SPEC:
@@ -202,14 +203,22 @@ def _without_look(job: Job, began: float) -> Job | Verdict:
     return replace(job, verb=Verb.READ, since=began)
 
 
-def _was_superseded(announced: str | None, known: Mapping[str, frozenset[str]]) -> bool:
+def _was_superseded(job: Job, seen: Versions) -> bool:
     """Whether the announced version is there, and has had its time.
 
     One that is not listed yet, or only pending, shows that the look was older than the event.
+    Parameter Store counts its versions and lists the last one only.
     """
+    announced = job.heard_version()
     if announced is None:
         return True
-    return announced in known and PENDING_LABEL not in known[announced]
+    if job.reference.secret.backend is Backend.PARAMETER_STORE:
+        return _number(announced) <= _number(seen.current)
+    return announced in seen.known and PENDING_LABEL not in seen.known[announced]
+
+
+def _number(version: str | None) -> int:
+    return int(version) if version is not None and version.isdecimal() else 0
 
 
 def _may_be_old(leaves: Entry) -> bool:

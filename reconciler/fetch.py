@@ -211,7 +211,7 @@ class _LaneWork:
             passing = [result for result in results.values() if isinstance(result, Retry)]
             self._pace(passing)
             for slot, waiting in load.slots.items():
-                answer = Answer(results[slot[1]], load.began)
+                answer = Answer(results.get(slot[1]) or _unanswered(), load.began)
                 self._count(slot[0], answer)
                 del self._flying[slot]
                 settled.extend((party, slot, answer) for _, party in waiting.asks)
@@ -266,6 +266,10 @@ def _settle(party: _Party, slot: _Slot, answer: Answer) -> bool:
     party.answers[slot] = answer
     party.open -= 1
     return party.open == 0
+
+
+def _unanswered() -> Retry:
+    return Retry("The backend left this read without an answer.", reason="BackendUnavailable")
 
 
 def _fault(error: Exception) -> Retry:

@@ -50,7 +50,7 @@ def status_patch(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, An
     }
     if not patch:
         return None
-    if outcome.error is None:
+    if outcome.is_written and outcome.error is None:
         patch["lastSync"] = now
     return {"status": {**patch, "uid": es.uid}}
 

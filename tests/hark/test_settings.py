@@ -197,6 +197,7 @@ def test_both_ports_are_free_ones_where_one_is(tmp_path: Path) -> None:
     assert _read(tmp_path, METRICS_PORT="0").second_metrics_port == 0
 
 
-def test_a_check_of_kes_that_is_not_made_is_said(tmp_path: Path) -> None:
-    (warning,) = _read(tmp_path, ENFORCE_NAMESPACE_ANNOTATIONS="").warnings
-    assert "ENFORCE_NAMESPACE_ANNOTATIONS" in warning
+def test_a_protection_that_is_not_served_yet_is_refused_even_if_empty(tmp_path: Path) -> None:
+    with pytest.raises(GiveUp, match="ENFORCE_NAMESPACE_ANNOTATIONS") as refused:
+        _read(tmp_path, ENFORCE_NAMESPACE_ANNOTATIONS="")
+    assert refused.value.reason == "InvalidSetting"
