@@ -99,11 +99,11 @@ def _conditions(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, Any
         "type": "Ready",
         "status": status,
         "reason": _reason(outcome),
-        "message": _message(outcome),
+        "message": _message(es, outcome),
         "observedGeneration": es.generation,
         "lastTransitionTime": now if former is None or moved else former.get("lastTransitionTime"),
     }
-    if ready == former:
+    if ready == former or _says_the_same(ready, former, outcome):
         return {}
     others = [one for one in es.status.get("conditions") or [] if one.get("type") != "Ready"]
     return {"conditions": [*others, ready]}
@@ -121,11 +121,36 @@ def _reason(outcome: Outcome) -> str:
     return "Synced" if outcome.error is None else outcome.error.reason
 
 
-def _message(outcome: Outcome) -> str:
+def _says_the_same(
+    ready: Mapping[str, Any], former: Mapping[str, Any] | None, outcome: Outcome
+) -> bool:
+    """Success over success with nothing synced: a newer wording alone is worth no write."""
+    if former is None or outcome.error is not None or outcome.synced:
+        return False
+    return all(former.get(name) == ready[name] for name in ready if name != "message")
+
+
+def _message(es: ExternalSecret, outcome: Outcome) -> str:
+    """The heard and synced view of the ledger, which `kubectl get -o wide` cannot fold itself."""
     if outcome.error is not None:
         return _clean(outcome.error.message)
-    count = len(outcome.entries or ())
-    return f"The Secret holds what was last heard of {count} backend key{'s' * (count != 1)}."
+    entries = outcome.entries or ()
+    leaves = {
+        entry: outcome.synced.get(entry) or es.ledger.entry(entry).synced for entry in entries
+    }
+    count = f"{len(leaves)} key{'s' * (len(leaves) != 1)} in step"
+    last = max(leaves, key=lambda entry: _at(leaves[entry]), default=None)
+    synced = None if last is None else leaves[last]
+    if last is None or synced is None:
+        return f"{count}."
+    heard = es.ledger.entry(last).heard
+    if heard is not None and heard.id == synced.note:
+        return f"{count}; last heard by {heard.via} at {heard.at}, synced at {synced.at}."
+    return f"{count}; last synced at {synced.at} ({synced.via})."
+
+
+def _at(synced: Synced | None) -> str:
+    return "" if synced is None else synced.at or ""
 
 
 def _clean(message: str) -> str:
