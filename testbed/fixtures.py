@@ -3,7 +3,8 @@
 Expensive parts are started when the first test asks for them, once per run: under pytest-xdist the
 controlling process owns them and all workers share them, each test in a namespace and an AWS
 account of its own. HARK_TEST_KUBECONFIG may name the kubeconfig of a `python -m
-testbed.controlplane` that runs already, which saves its start while one works on a test.
+testbed.controlplane` that runs already, and HARK_TEST_MOTO the address of a moto server, which
+saves their start while one works on a test, or where a test runs pytest itself.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def cluster_proxy(cluster: Cluster) -> Iterator[WireProxy]:
 @pytest.fixture(scope="session")
 def moto(request: pytest.FixtureRequest) -> Moto:
     """An AWS that all tests share: never reset it, and work in an `aws_account`."""
-    return Moto(borrow(_lender_address(request.config), "moto"))
+    address = os.environ.get("HARK_TEST_MOTO")
+    return Moto(address or borrow(_lender_address(request.config), "moto"))
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ Everything of a test stands in a namespace and an AWS account of its own, so tes
 
 import base64
 import json
+import os
 import secrets
+import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +24,10 @@ from testbed.moto import Moto
 
 STACK = Path(__file__).resolve().parents[2] / "infra" / "aws" / "hark-events.yaml"
 GROUP = "/apis/kubernetes-client.io/v1"
-PATIENCE = 30.0
+PATIENCE = float(os.environ.get("HARK_TEST_PATIENCE", "30"))
+"""Seconds that a test waits for what must come."""
+LAUNCHER = tuple(shlex.split(os.environ.get("HARK_TEST_LAUNCHER", "-m hark")))
+"""What starts a half, as arguments of Python: tests/faults puts a fault in place of `-m hark`."""
 
 T = TypeVar("T")
 
@@ -31,7 +36,14 @@ class Spine:
     """A namespace, an AWS account with the events stack, and the halves that a test starts."""
 
     def __init__(
-        self, cluster: Cluster, namespace: str, moto: Moto, account: str, *, endpoint: str = ""
+        self,
+        cluster: Cluster,
+        namespace: str,
+        moto: Moto,
+        account: str,
+        *,
+        endpoint: str = "",
+        launcher: Sequence[str] = LAUNCHER,
     ) -> None:
         """`endpoint` may name a proxy on the wire to AWS, through which the halves go."""
         self.cluster = cluster
@@ -57,6 +69,7 @@ class Spine:
                 "HARK_SQS_QUEUE_URLS": f"{endpoint or moto.url}/{path}",
                 "HARK_REREAD_DELAYS": "200ms,400ms,800ms,1s",
             },
+            launcher=launcher,
         )
 
     def close(self) -> None:
