@@ -5,12 +5,14 @@ Run by `hark listen` and `hark run`.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from externalsecret.crdcheck import outdated
 from externalsecret.errors import HarkError
+from externalsecret.ledger import Heard
+from externalsecret.reflect import Key
 from externalsecret.resource import list_paths
 from hark.half import Half
 from hark.settings import Settings
@@ -21,6 +23,7 @@ from listener.listen import Ear, Listener
 from listener.messages import aws
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
+from listener.recent import Recent
 from listener.sources.contract import Source
 
 log = structlog.get_logger()
@@ -40,10 +43,13 @@ def start(half: Half) -> Callable[[], None]:
     """Start listening; what to do at the end."""
     settings = half.settings
     metrics = ListenerMetrics(half.registry)
-    index = Index(settings.defaults, settings.instance_id)
-    for path in list_paths(settings.watched_namespaces):
-        half.reflect(path, index)
+    recent = Recent()
     ended = threading.Event()
+
+    def note_missed(key: Key, missed: Mapping[str, Heard]) -> None:
+        notes.submit(key, missed, lambda _written: None)
+
+    index = Index(settings.defaults, settings.instance_id, recent, note_missed)
     notes = NoteWriter(
         half.api,
         metrics,
@@ -51,9 +57,11 @@ def start(half: Half) -> Callable[[], None]:
         on_reply=index.upsert,
         on_pruned=lambda: half.fail(outdated("status.keys.heard")),
     )
+    for path in list_paths(settings.watched_namespaces):
+        half.reflect(path, index)
     for number in range(settings.workers):
         half.spawn(f"notes-{number}", notes.run)
-    ear = Ear(index, notes, metrics, half.is_fresh, half.stop)
+    ear = Ear(index, recent, notes, metrics, half.is_fresh, half.stop)
     if not settings.queue_urls:
         log.warning(
             "listener.deaf",

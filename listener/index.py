@@ -12,21 +12,21 @@ reconciler, which says so. All methods may be called from several threads.
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from externalsecret import identity
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend, SecretId
-from externalsecret.ledger import Ledger, read_ledger
+from externalsecret.ledger import Heard, Ledger, read_ledger
 from externalsecret.manifest import Defaults, Manifest, is_managed, read_manifest
-from externalsecret.reference import Reference, Select
+from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from listener.concern import concerns
 from listener.messages.meaning import ChangeEvent
-
-_Slot = tuple[Backend, str]
+from listener.recent import Recent
+from listener.slots import Slot, slots_asked, slots_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,23 @@ class _Record:
     heard: Mapping[str, str]
 
 
+OnMissed = Callable[[Key, Mapping[str, Heard]], None]
+
+
 class Index:
     """SecretId to ExternalSecrets."""
 
-    def __init__(self, defaults: Defaults, instance_id: str) -> None:
+    def __init__(
+        self, defaults: Defaults, instance_id: str, recent: Recent, on_missed: OnMissed
+    ) -> None:
+        """`on_missed` is told what was announced just before a reader was known."""
+        self._recent = recent
+        self._on_missed = on_missed
         self._defaults = defaults
         self._instance_id = instance_id
         self._lock = threading.Lock()
         self._records: dict[Key, _Record] = {}
-        self._slots: defaultdict[_Slot, set[tuple[Key, str]]] = defaultdict(set)
+        self._slots: defaultdict[Slot, set[tuple[Key, str]]] = defaultdict(set)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -73,8 +81,21 @@ class Index:
             self._forget(key)
             self._records[key] = record
             for reference in record.references:
-                for slot in _slots_of(reference):
+                for slot in slots_of(reference):
                     self._slots[slot].add((key, reference.entry))
+        self._catch_up(key, record, known)
+
+    def _catch_up(self, key: Key, record: _Record, known: _Record | None) -> None:
+        """Note what was announced while a reader was on its way to us."""
+        before = () if known is None else {reference.entry for reference in known.references}
+        missed = {}
+        for reference in record.references:
+            if reference.entry not in before:
+                note = self._recent.note_for(reference)
+                if note is not None and record.heard.get(reference.entry) != note.id:
+                    missed[reference.entry] = note
+        if missed:
+            self._on_missed(key, missed)
 
     def remove(self, obj: dict[str, Any]) -> None:
         with self._lock:
@@ -88,7 +109,7 @@ class Index:
     def lookup(self, event: ChangeEvent) -> list[Target]:
         """Every read that this change concerns."""
         with self._lock:
-            found = {place for slot in _slots_asked(event.secret) for place in self._slots[slot]}
+            found = {place for slot in slots_asked(event.secret) for place in self._slots[slot]}
             targets = list(self._targets(event, found))
         return sorted(targets, key=lambda target: (target.key, target.reference.entry))
 
@@ -120,7 +141,7 @@ class Index:
         if record is None:
             return
         for reference in record.references:
-            for slot in _slots_of(reference):
+            for slot in slots_of(reference):
                 places = self._slots[slot]
                 places.discard((key, reference.entry))
                 if not places:
@@ -137,33 +158,3 @@ def _learned(manifest: Manifest, ledger: Ledger, reference: Reference) -> Secret
     if reference.secret.backend is Backend.SECRETS_MANAGER:
         return identity.secrets_manager_arn(synced.resource) or reference.secret
     return identity.parameter(synced.resource)
-
-
-def _slots_of(reference: Reference) -> Iterator[_Slot]:
-    """Where a reference is filed: under each reading of its name, or under its path."""
-    for name in reference.secret.names():
-        yield (reference.secret.backend, _filed(reference, name))
-
-
-def _filed(reference: Reference, name: str) -> str:
-    if reference.selector.select is Select.PATH:
-        return f"{name.rstrip('/')}/*"
-    if reference.selector.select is Select.TREE:
-        return f"{name.rstrip('/')}/**"
-    return name
-
-
-def _slots_asked(secret: SecretId) -> Iterator[_Slot]:
-    """Every slot in which a reader of this secret may be filed."""
-    for name in secret.names():
-        yield (secret.backend, name)
-        if secret.backend is not Backend.PARAMETER_STORE:
-            continue
-        parent = name
-        depth = 0
-        while parent:
-            parent = parent.rpartition("/")[0]
-            if depth == 0:
-                yield (secret.backend, f"{parent}/*")
-            yield (secret.backend, f"{parent}/**")
-            depth += 1

@@ -37,6 +37,7 @@ from listener.messages.meaning import (
 )
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
+from listener.recent import Recent
 from listener.sources.contract import Delivery, Origin, Source
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ class Ear:
     """The collaborators that every source of one listener shares."""
 
     index: Index
+    recent: Recent
     notes: NoteWriter
     metrics: ListenerMetrics
     is_fresh: Callable[[], bool]
@@ -137,6 +139,8 @@ class Listener:
         notes: dict[Key, dict[str, Heard]] = {}
         concerned = False
         for event in events:
+            # Before the look-up: a reader that appears in between finds it there.
+            self._ear.recent.remember(event, self._source.via)
             for target in self._ear.index.lookup(event):
                 concerned = True
                 note = note_of(target.reference, event, self._source.via)

@@ -1,0 +1,78 @@
+"""Recent: the changes that were heard a moment ago, for readers that appear a moment later.
+
+Fed by listener.listen with every change, before it is matched; asked by listener.index for each
+reference that is new to it. A change that was announced while its reader was still on the way
+through the watch concerned nobody then and was acknowledged; here it is found after all.
+
+Guarantees: bounded in time and number. Does not survive a crash: then the sweep finds what was
+missed.
+"""
+
+import threading
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from externalsecret.ledger import Heard
+from externalsecret.reference import Reference
+from listener.concern import concerns, note_of
+from listener.messages.meaning import ChangeEvent
+from listener.slots import Slot, slots_asked, slots_of
+
+_KEPT_SECONDS = 120.0
+_MOST = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    event: ChangeEvent
+    via: str
+    at: float
+
+
+class Recent:
+    """The last two minutes of changes. Threads share it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._events: OrderedDict[str, _Remembered] = OrderedDict()
+        self._slots: defaultdict[Slot, list[str]] = defaultdict(list)
+
+    def remember(self, event: ChangeEvent, via: str) -> None:
+        """Keep a change for a while. Call it before the change is matched."""
+        with self._lock:
+            if event.id not in self._events:
+                for slot in slots_asked(event.secret):
+                    self._slots[slot].append(event.id)
+            self._events[event.id] = _Remembered(event, via, self._clock())
+            self._events.move_to_end(event.id)
+            self._forget_old()
+
+    def note_for(self, reference: Reference) -> Heard | None:
+        """What the ledger of a new reader should say: the last change that concerns it."""
+        with self._lock:
+            self._forget_old()
+            found = [
+                self._events[identity]
+                for slot in slots_of(reference)
+                for identity in self._slots.get(slot, ())
+                if concerns(reference, self._events[identity].event)
+            ]
+        if not found:
+            return None
+        last = max(found, key=lambda remembered: remembered.at)
+        return note_of(reference, last.event, last.via)
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - _KEPT_SECONDS
+        while self._events:
+            identity, first = next(iter(self._events.items()))
+            if first.at >= oldest and len(self._events) <= _MOST:
+                return
+            del self._events[identity]
+            for slot in slots_asked(first.event.secret):
+                self._slots[slot].remove(identity)
+                if not self._slots[slot]:
+                    del self._slots[slot]
