@@ -3,7 +3,8 @@ import pytest
 from externalsecret.errors import GiveUp
 from externalsecret.manifest import Item, ItemKind
 from externalsecret.redacted import Redacted
-from reconciler.supply import BadValue, Binary, Readable, is_entry_name, supply
+from reconciler.backends.contract import Binary
+from reconciler.supply import BadValue, Readable, is_entry_name, supply
 
 
 def data(property_path: str | None = None, *, is_binary: bool = False) -> Item:

@@ -1,0 +1,63 @@
+# Needs make and Python >= 3.11 with pip; everything else is put into .venv, pinned by hash.
+
+PYTHON ?= python3
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
+
+BIN := .venv/bin
+TREE := hark listener reconciler externalsecret testbed tests $(wildcard bench)
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+
+# What runs here has clusters of its own; the one that you happen to look at is never touched.
+unexport KUBECONFIG
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench lock tools clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: .venv/project $(if $(CLUSTER),,tools) ## See Hark at work, on this machine (KEEP=1 leaves it running, CLUSTER=kubeconfig uses yours)
+	@$(BIN)/hark demo $(if $(KEEP),--keep) $(if $(CLUSTER),--cluster "$(CLUSTER)")
+
+test: lint tools ## Lint, then run every test (WORKERS=n at a time, ARGS="-k word" for pytest)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+
+lint: .venv/project ## Check format, style, types and which package may import which
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy $(TREE)
+	@$(BIN)/lint-imports --no-logo
+
+bench: .venv/project tools ## Measure delays and counts of reads
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: .venv/project ## Pin what pyproject.toml asks for (UPGRADE=1 takes the newest)
+	@$(COMPILE) pyproject.toml --extra aws --output-file requirements/run.txt
+	@$(COMPILE) pyproject.toml --all-extras --group dev --constraint requirements/run.txt \
+		--output-file requirements/dev.txt
+	@$(COMPILE) --group venv --output-file requirements/venv.txt
+
+tools: .venv/project ## Provide the programs of a Kubernetes control plane (once per machine)
+	@$(BIN)/python -m testbed.binaries
+
+clean: ## Remove what make made here (the control plane stays in the user's cache)
+	rm -rf .venv .venv.* dist bench/results .hypothesis .*_cache
+	find $(TREE) -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps below say up to which pins .venv was filled, and for which pyproject.toml.
+
+.venv/project: .venv/pinned pyproject.toml
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/pinned: requirements/dev.txt | .venv/bin/python
+	@echo "installing the packages of $<"
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement $<
+	@touch $@
+
+.venv/bin/python:
+	@PYTHON="$(PYTHON)" requirements/make-venv .venv
