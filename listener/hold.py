@@ -71,17 +71,24 @@ class Hold:
 
     def run(self) -> None:
         """Acknowledge and extend until closed; for a thread of its own."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(self._has_work, timeout=self._extend_at - self._clock())
-                if self._closed:
-                    return
-                finished = self._finished
-                self._finished = []
-            if finished:
-                self._acknowledge(finished)
-            if self._clock() >= self._extend_at:
-                self._extend()
+        while self.work_once():
+            pass
+
+    def work_once(self) -> bool:
+        """Wait until something is finished or an extension is due, and see to it; False when
+        closed.
+        """
+        with self._changed:
+            self._changed.wait_for(self._has_work, timeout=self._extend_at - self._clock())
+            if self._closed:
+                return False
+            finished = self._finished
+            self._finished = []
+        if finished:
+            self._acknowledge(finished)
+        if self._clock() >= self._extend_at:
+            self._extend()
+        return True
 
     def _has_work(self) -> bool:
         return self._closed or bool(self._finished)

@@ -84,12 +84,17 @@ class NoteWriter:
 
     def run(self) -> None:
         """One worker; start several threads with it."""
-        while True:
-            taken = self._take()
-            if taken is None:
-                return
-            key, pending = taken
-            self._write(key, pending)
+        while self.write_next():
+            pass
+
+    def write_next(self) -> bool:
+        """Write the notes of one object; wait until there are some. False when stopped."""
+        taken = self._take()
+        if taken is None:
+            return False
+        key, pending = taken
+        self._write(key, pending)
+        return True
 
     def wake(self) -> None:
         """Let the workers see that `stop` is set."""

@@ -142,7 +142,8 @@ class SecretWriter:
                 self._live.forget(es.key)
             raise
         except ApiRefusal as error:
-            if error.status == HTTPStatus.NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND or "metadata.uid" in error.fields:
+                # Gone, or another one of this name.
                 self._live.forget(es.key)
                 raise Retry(f"The Secret {es.key[1]} has gone.", reason="Conflict") from None
             raise _refused(error) from None

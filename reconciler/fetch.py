@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from externalsecret.errors import HarkError, Retry, whereabouts
+from externalsecret.reference import Reference
 from reconciler.backends.contract import Backend, CannotLook, Look, Read
 from reconciler.cache import Cache, satisfies
 from reconciler.metrics import ReconcilerMetrics
@@ -31,6 +32,8 @@ log = structlog.get_logger()
 Answers = Mapping[tuple[Verb, str], Answer]
 Done = Callable[[Answers], None]
 OpenBackend = Callable[[Lane], Backend]
+Start = Callable[["LaneWork", str], None]
+"""Give a lane one more pilot, which calls `fly` or its parts, under this name."""
 
 FLIGHTS_PER_LANE = 4
 _IDLE_SECONDS = 30.0
@@ -54,6 +57,24 @@ class _Waiting:
     asks: list[tuple[Ask, _Party]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Load:
+    """What one flight carries."""
+
+    verb: Verb
+    began: float
+    slots: dict[_Slot, _Waiting]
+    joined: dict[_Slot, list[tuple[Ask, _Party]]] = field(default_factory=dict)
+    """Who asked for the same while it flew."""
+
+    def references(self) -> list[Reference]:
+        return [waiting.asks[0][0].reference for waiting in self.slots.values()]
+
+
+def _start_thread(work: "LaneWork", name: str) -> None:
+    threading.Thread(target=work.fly, name=name, daemon=True).start()
+
+
 class Fetcher:
     """All lanes."""
 
@@ -64,13 +85,15 @@ class Fetcher:
         metrics: ReconcilerMetrics,
         *,
         clock: Callable[[], float] = time.monotonic,
+        start: Start = _start_thread,
     ) -> None:
         self._open_backend = open_backend
         self._cache = cache
         self._metrics = metrics
         self._clock = clock
+        self._start = start
         self._lock = threading.Lock()
-        self._lanes: dict[Lane, _LaneWork] = {}
+        self._lanes: dict[Lane, LaneWork] = {}
 
     def submit(self, lane: Lane, asks: Sequence[Ask], done: Done) -> None:
         """Answer these asks and call `done` once."""
@@ -89,17 +112,24 @@ class Fetcher:
             return
         self.lane(lane).gather(missing, party)
 
-    def lane(self, lane: Lane) -> "_LaneWork":
+    def lane(self, lane: Lane) -> "LaneWork":
         """The lane's work; opened when it is first used."""
         with self._lock:
             work = self._lanes.get(lane)
             if work is None:
-                work = _LaneWork(lane, self._open_backend, self._cache, self._metrics, self._clock)
+                work = LaneWork(
+                    lane,
+                    self._open_backend,
+                    self._cache,
+                    self._metrics,
+                    clock=self._clock,
+                    start=self._start,
+                )
                 self._lanes[lane] = work
             return work
 
 
-class _LaneWork:
+class LaneWork:
     """The asks of one lane, and the flights that carry them."""
 
     def __init__(
@@ -108,18 +138,20 @@ class _LaneWork:
         open_backend: OpenBackend,
         cache: Cache,
         metrics: ReconcilerMetrics,
+        *,
         clock: Callable[[], float],
+        start: Start,
     ) -> None:
         self._lane = lane
         self._open_backend = open_backend
         self._cache = cache
         self._metrics = metrics
         self._clock = clock
+        self._start = start
         self._changed = threading.Condition()
         self._backend: Backend | None = None
         self._waiting: OrderedDict[_Slot, _Waiting] = OrderedDict()
-        self._flying: dict[_Slot, float] = {}
-        self._joined: dict[_Slot, list[tuple[Ask, _Party]]] = {}
+        self._flying: dict[_Slot, Load] = {}
         self._flights = 0
         self._idle = 0
         self._pause_until = 0.0
@@ -136,7 +168,7 @@ class _LaneWork:
                     break
                 self._flights += 1
                 name = f"lane-{self._lane.backend}-{self._flights}"
-                threading.Thread(target=self._fly, name=name, daemon=True).start()
+                self._start(self, name)
             self._changed.notify(max(1, wanted))
 
     def backend(self) -> Backend:
@@ -153,59 +185,66 @@ class _LaneWork:
 
     def _board(self, ask: Ask, party: _Party) -> None:
         slot = (ask.verb, ask.reference.entry)
-        began = self._flying.get(slot)
-        if began is not None and (began >= ask.since or ask.version is not None):
-            self._joined.setdefault(slot, []).append((ask, party))
+        load = self._flying.get(slot)
+        if load is not None and (load.began >= ask.since or ask.version is not None):
+            load.joined.setdefault(slot, []).append((ask, party))
         else:
             self._waiting.setdefault(slot, _Waiting()).asks.append((ask, party))
 
-    def _fly(self) -> None:
-        """One flight after the other, until nothing came for a while."""
-        while True:
-            load = self._load()
-            if load is None:
-                return
-            self._carry(load)
+    def fly(self) -> None:
+        """One flight after the other, until nothing came for a while; for a thread of its own."""
+        while self._await_load():
+            load = self.depart()
+            if load is not None:
+                self.land(load, self.ask(load))
 
-    def _load(self) -> "_Load | None":
+    def _await_load(self) -> bool:
         with self._changed:
             self._idle += 1
             try:
-                while not self._waiting or self._clock() < self._pause_until:
+                while not self._may_depart():
                     patience = self._pause_until - self._clock() if self._waiting else _IDLE_SECONDS
                     if not self._changed.wait(max(0.001, patience)) and not self._waiting:
                         self._flights -= 1
-                        return None
+                        return False
             finally:
                 self._idle -= 1
+            return True
+
+    def _may_depart(self) -> bool:
+        return bool(self._waiting) and self._clock() >= self._pause_until
+
+    def depart(self) -> Load | None:
+        """Take on board what one call holds; None when nothing waits or the lane pauses."""
+        with self._changed:
+            if not self._may_depart():
+                return None
             verb = next(iter(self._waiting))[0]
             size = self._batch_size()
             slots = [slot for slot in self._waiting if slot[0] is verb][:size]
             began = self._clock()
-            load = _Load(verb, began, {slot: self._waiting.pop(slot) for slot in slots})
-            for slot in slots:
-                self._flying[slot] = began
+            load = Load(verb, began, {slot: self._waiting.pop(slot) for slot in slots})
+            self._flying.update(dict.fromkeys(slots, load))
             return load
 
     def _batch_size(self) -> int:
         return 1 if self._backend is None else self._backend.batch_size
 
-    def _carry(self, load: "_Load") -> None:
-        references = [waiting.asks[0][0].reference for waiting in load.slots.values()]
-        results: Mapping[str, Read | Look]
+    def ask(self, load: Load) -> Mapping[str, Read | Look]:
+        """The backend's answers; a call that fails as a whole fails for each."""
+        references = load.references()
         try:
             backend = self.backend()
             if load.verb is Verb.READ:
-                results = backend.read(references)
-            else:
-                results = backend.look(references)
+                return backend.read(references)
+            return backend.look(references)
         except HarkError as error:
-            results = {reference.entry: error for reference in references}
+            return {reference.entry: error for reference in references}
         except Exception as error:  # noqa: BLE001 - a fault of ours must not kill the lane
-            results = {reference.entry: _fault(error) for reference in references}
-        self._deliver(load, results)
+            return {reference.entry: _fault(error) for reference in references}
 
-    def _deliver(self, load: "_Load", results: Mapping[str, Read | Look]) -> None:
+    def land(self, load: Load, results: Mapping[str, Read | Look]) -> None:
+        """Hand out answers, and keep them."""
         settled: list[tuple[_Party, _Slot, Answer]] = []
         with self._changed:
             passing = [result for result in results.values() if isinstance(result, Retry)]
@@ -213,9 +252,11 @@ class _LaneWork:
             for slot, waiting in load.slots.items():
                 answer = Answer(results.get(slot[1]) or _unanswered(), load.began)
                 self._count(slot[0], answer)
-                del self._flying[slot]
+                # The same may have departed once more meanwhile, for somebody who must know newer.
+                if self._flying.get(slot) is load:
+                    del self._flying[slot]
                 settled.extend((party, slot, answer) for _, party in waiting.asks)
-                for ask, party in self._joined.pop(slot, []):
+                for ask, party in load.joined.get(slot, ()):
                     failed = isinstance(answer.result, HarkError | CannotLook)
                     if failed or satisfies(ask, answer):
                         settled.append((party, slot, answer))
@@ -250,15 +291,6 @@ class _LaneWork:
             self._metrics.value_reads.labels(backend).inc()
         else:
             self._metrics.looks.labels(backend).inc()
-
-
-@dataclass(slots=True)
-class _Load:
-    """What one flight carries."""
-
-    verb: Verb
-    began: float
-    slots: dict[_Slot, _Waiting]
 
 
 def _settle(party: _Party, slot: _Slot, answer: Answer) -> bool:

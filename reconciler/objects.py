@@ -109,9 +109,20 @@ class Objects:
         return True
 
     def remove(self, obj: dict[str, Any]) -> None:
-        self._drop(key_of(obj))
+        key = key_of(obj)
+        version = int(obj["metadata"]["resourceVersion"])
+        with self._lock:
+            if self._versions.get(key, -1) > version:
+                return
+            self._forget(key)
+            # A reply to a patch that was sent before the end must not bring it back.
+            self._versions[key] = version
+        self._wake(key, True)
 
     def listed(self, keys: set[Key]) -> None:
+        with self._lock:
+            for gone in self._versions.keys() - self._raw.keys() - keys:
+                del self._versions[gone]
         for key in [known for known in self.keys() if known not in keys]:
             self._drop(key)
         self._listed = True

@@ -78,10 +78,14 @@ class Reconciler:
             task = self._parts.queue.take()
             if task is None:
                 return
-            if isinstance(task, tuple):
-                self._guarded(task, lambda key=task: self.begin(key))  # type: ignore[misc]
-            else:
-                task()
+            self.do(task)
+
+    def do(self, task: Key | Continuation) -> None:
+        """One thing that the queue gave."""
+        if isinstance(task, tuple):
+            self._guarded(task, lambda: self.begin(task))
+        else:
+            task()
 
     def begin(self, key: Key) -> None:
         """Look at an object and ask the backends for what it needs."""

@@ -73,14 +73,19 @@ def _head(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
 def _secret(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
     live = outcome.live
     if live is None or not outcome.is_written:
-        return {}
+        return {"secret": None} if es.ledger.is_foreign and es.status.get("secret") else {}
     if (es.ledger.secret_uid, es.ledger.secret_version) == (live.uid, live.version):
         return {}
     return {"secret": {"uid": live.uid, "resourceVersion": live.version}}
 
 
 def _keys(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
-    keys: dict[str, Any] = {
+    keys: dict[str, Any] = {}
+    if es.ledger.is_foreign:
+        # The patch makes this ledger the object's own: what another one synced must not pass for
+        # its doing.
+        keys = {entry: {"synced": None} for entry in es.ledger.entries}
+    keys |= {
         entry: {"synced": leaf.leaf()}
         for entry, leaf in outcome.synced.items()
         if es.ledger.entry(entry).synced != leaf

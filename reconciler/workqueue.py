@@ -88,19 +88,15 @@ class WorkQueue:
             self._continuations.append(continuation)
             self._changed.notify()
 
-    def take(self) -> Key | Continuation | None:
-        """The next thing to do; waits for it. None when the queue is closed."""
+    def take(self, *, wait: bool = True) -> Key | Continuation | None:
+        """The next thing to do. None when the queue is closed, or nothing is due and it shall not
+        `wait`.
+        """
         with self._changed:
             while not self._closed:
-                if self._continuations:
-                    return self._continuations.popleft()
-                self._ripen()
-                for turns in (self._urgent, self._other):
-                    if turns.namespaces:
-                        key = turns.pop()
-                        del self._waiting[key]
-                        self._working.add(key)
-                        return key
+                found = self._next()
+                if found is not None or not wait:
+                    return found
                 self._changed.wait(self._patience())
         return None
 
@@ -117,6 +113,18 @@ class WorkQueue:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _next(self) -> Key | Continuation | None:
+        if self._continuations:
+            return self._continuations.popleft()
+        self._ripen()
+        for turns in (self._urgent, self._other):
+            if turns.namespaces:
+                key = turns.pop()
+                del self._waiting[key]
+                self._working.add(key)
+                return key
+        return None
 
     def _add(self, key: Key, *, urgent: bool) -> None:
         if key in self._working:

@@ -1,9 +1,9 @@
 """A KubeApi in memory: any path, with resourceVersion, conflicts, merge patches and watches.
 
 It keeps what a test of the halves must not be lied to about: uid, resourceVersion (moved only by a
-real change), generation and the status subresource of ExternalSecrets, stringData, 404, 409, 410.
-It knows no schema, no rights, no managedFields and no garbage collection. It records every request
-and can be told to fail.
+real change), generation and the status subresource of ExternalSecrets, stringData, who last changed
+an entry of a Secret (managedFields of `data`), 404, 409, 410. It knows no schema, no rights, no
+other managedFields and no garbage collection. It records every request and can be told to fail.
 """
 
 import base64
@@ -16,11 +16,14 @@ from typing import Any
 
 from externalsecret.errors import HarkError
 from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, ApiRetry
+from fakes.dataowners import with_data_owners
 from fakes.kubepath import Place, read_path
 from fakes.mergepatch import merge_patch
 
 _CREATED_AT = "2026-01-01T00:00:00Z"
 _WITH_STATUS = {"externalsecrets"}
+_WITH_DATA_OWNERS = {"secrets"}
+_NOBODY = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,7 @@ class FakeKubeApi:
         target = place.named(metadata["name"])
         if target in self._objects:
             raise _conflict(asked, "AlreadyExists")
-        return self._store(target, obj, None)
+        return self._store(target, obj, None, asked.query.get("fieldManager", ""))
 
     def _update(self, asked: Request, place: Place, held: dict[str, Any]) -> dict[str, Any]:
         expected = asked.body.get("metadata") or {}
@@ -184,7 +187,7 @@ class FakeKubeApi:
         another = expected.get("uid") not in {None, "", held["metadata"]["uid"]}
         if another and place.subresource != "status":
             if asked.method == "PATCH":
-                raise _refused(asked, HTTPStatus.UNPROCESSABLE_ENTITY)
+                raise _refused(asked, HTTPStatus.UNPROCESSABLE_ENTITY, ("metadata.uid",))
             raise _conflict(asked, "Conflict")
         if asked.method == "PATCH":
             if asked.content_type != MERGE_PATCH:
@@ -196,7 +199,8 @@ class FakeKubeApi:
             wanted = {**held, "status": self._pruned(wanted.get("status"))}
         elif place.resource in _WITH_STATUS:
             wanted = {**wanted, "status": held.get("status")}
-        return self._store(place.named(place.name), wanted, held)
+        manager = asked.query.get("fieldManager", "")
+        return self._store(place.named(place.name), wanted, held, manager)
 
     def _pruned(self, status: Any) -> Any:
         if self.kept_status is None or not isinstance(status, dict):
@@ -211,7 +215,7 @@ class FakeKubeApi:
         return {"kind": "Status", "status": "Success", "metadata": {}}
 
     def _store(
-        self, target: Place, obj: dict[str, Any], held: dict[str, Any] | None
+        self, target: Place, obj: dict[str, Any], held: dict[str, Any] | None, manager: str = ""
     ) -> dict[str, Any]:
         old = held or {"metadata": {}}
         fixed = {
@@ -230,6 +234,8 @@ class FakeKubeApi:
             generation = old["metadata"].get("generation", 0)
             moved = held is None or held.get("spec") != wanted.get("spec")
             wanted["metadata"]["generation"] = generation + 1 if moved else generation
+        if target.resource in _WITH_DATA_OWNERS:
+            wanted = with_data_owners(held, wanted, manager or _NOBODY)
         if wanted == held:
             return wanted
         self._version += 1
@@ -321,10 +327,9 @@ def _copied(obj: Mapping[str, Any]) -> dict[str, Any]:
     return copied
 
 
-def _refused(asked: Request, status: HTTPStatus) -> ApiRefusal:
-    return ApiRefusal(
-        f"The Kubernetes API server answered {status} to {asked.method} {asked.path}.", status
-    )
+def _refused(asked: Request, status: HTTPStatus, fields: tuple[str, ...] = ()) -> ApiRefusal:
+    said = f"The Kubernetes API server answered {status} to {asked.method} {asked.path}."
+    return ApiRefusal(said, status, fields)
 
 
 def _conflict(asked: Request, reason: str) -> ApiRetry:
