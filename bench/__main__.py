@@ -1,0 +1,84 @@
+"""`python -m bench [--quick]`: measure the product, print and store the figures, judge them.
+
+Exit code 1 when a figure is beyond its goal, so that CI can hold the goals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import fanout, figures, floor, footprint, roundtrip
+from bench.world import install_definition
+from testbed.cluster import Cluster
+from testbed.controlplane import ControlPlane
+
+DEFINITIONS = """\
+A real kube-apiserver and etcd (without fsync), both halves as processes under their
+ServiceAccounts, an AWS double in a process of its own that counts; all on this machine, over
+loopback.
+round trip:   p50 of one status PATCH over a kept connection in the same run, halves idle.
+receive to Secret: from the answer of the receive that carries the event to the arrival of the new
+              Secret at an independent watch. One change at a time, each of another secret.
+one backend read: p50 by the double's clock, from request to answer, latency included.
+value reads:  secret values that left the double, whatever call carried them.
+writes:       all that the API server counted, of anybody; leases and the bench's tokens apart.
+RSS:          resident memory of one half, the larger of after the first sync and after a change of
+              every object.
+floor:        8 threads that write notes, Secrets and ledgers of equal size and do nothing else.
+Goals are the most that a figure may be; figures without a goal are for orientation."""
+
+SCENARIOS: dict[str, Callable[..., list[figures.Row]]] = {
+    "roundtrip": roundtrip.measure,
+    "footprint": footprint.measure,
+    "fanout": fanout.measure,
+    "floor": floor.measure,
+}
+
+
+def main() -> int:
+    """Run what was asked for; the exit code."""
+    arguments = _arguments()
+    print(DEFINITIONS, "\n")
+    rows: list[figures.Row] = []
+    with _cluster(arguments.cluster) as cluster:
+        install_definition(cluster)
+        for name in arguments.only or SCENARIOS:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            rows += SCENARIOS[name](cluster, quick=arguments.quick)
+    print(figures.table(rows))
+    print(f"\nstored in {figures.store(rows, DEFINITIONS, quick=arguments.quick)}")
+    return 1 if any(row.verdict == "BEYOND" for row in rows) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about a fifth of everything")
+    parser.add_argument(
+        "--only", action="append", choices=SCENARIOS, help="this scenario; may be repeated"
+    )
+    parser.add_argument(
+        "--cluster",
+        type=Path,
+        metavar="KUBECONFIG",
+        help="a `python -m testbed.controlplane` that nobody else uses, instead of an own one",
+    )
+    return parser.parse_args()
+
+
+@contextmanager
+def _cluster(kubeconfig: Path | None) -> Iterator[Cluster]:
+    if kubeconfig is None:
+        with ControlPlane() as plane:
+            yield plane
+        return
+    with tempfile.TemporaryDirectory(prefix="hark-bench-") as folder:
+        yield Cluster(kubeconfig, Path(folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Scenario (a): how long one change takes when nothing else is on, in round trips.
+
+The clock runs from the answer of the receive that carries the event to the arrival of the new
+Secret at the witness. What a read of the backend took, by the double's own clock, is taken off.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from bench.figures import Row, percentile
+from bench.unit import Unit
+from bench.world import World, value
+from testbed.cluster import Cluster
+
+_PAUSE = 0.05
+_NEXT_SECOND = 1.2
+_P50, _P99 = 0.5, 0.99
+_GOAL_P50, _GOAL_P99 = 6.0, 15.0
+_LATENCIES = (0.005, 0.0)
+
+
+def measure(cluster: Cluster, *, quick: bool) -> list[Row]:
+    """All rows of the scenario."""
+    changes = 40 if quick else 200
+    again = 10 if quick else 50
+    rows: list[Row] = []
+    with World(cluster) as world, Unit(cluster) as unit:
+        world.start()
+        names = [f"s{number}" for number in range(changes)]
+        world.apply_each(names)
+        time.sleep(_NEXT_SECOND)
+        _change(world, names[:5], 1000)
+        for number, latency in enumerate(_LATENCIES, start=1):
+            # Half before and half after, so that both see the same weather.
+            unit.seconds.clear()
+            unit.measure(changes // 2, _PAUSE / 2)
+            world.aws.set_latency(latency)
+            world.aws.reset()
+            times = _change(world, names, number)
+            world.await_acknowledged()
+            counts = world.aws.counts()
+            unit.measure(changes // 2, _PAUSE / 2)
+            scenario = f"round trip, {latency * 1000:g} ms"
+            rows += _rows(scenario, times, unit.seconds, counts.service_times)
+            reads = counts.values / changes
+            rows.append(Row(scenario, "value reads per changed version", reads, "", 1.0))
+        times = [_change(world, names[:1], 10 + number)[0] for number in range(again)]
+        one = percentile(unit.seconds, _P50)
+        in_trips = percentile(times, _P50) / one
+        rows.append(Row("round trip, same secret", "p50", in_trips, "round trips"))
+    return rows
+
+
+def _change(world: World, names: Sequence[str], number: int) -> list[float]:
+    """Change one secret after the other, each awaited; seconds of each."""
+    times = []
+    for name in names:
+        message = world.aws.change({name: value(name, number)})[name]
+        seen = world.witness.wait([(name, value(name, number))])[0]
+        times.append(seen - world.aws.counts().received_at[message])
+        time.sleep(_PAUSE)
+    return times
+
+
+def _rows(
+    scenario: str, times: Sequence[float], unit: Sequence[float], reads: Sequence[float]
+) -> list[Row]:
+    one, read = percentile(unit, _P50), percentile(reads, _P50)
+    p50, p99 = percentile(times, _P50), percentile(times, _P99)
+    return [
+        Row(scenario, "unit: a status PATCH, p50", one * 1000, "ms"),
+        Row(scenario, "one backend read, p50", read * 1000, "ms"),
+        Row(scenario, "receive to Secret, p50", p50 * 1000, "ms"),
+        Row(scenario, "receive to Secret, p99", p99 * 1000, "ms"),
+        Row(scenario, "p50 without the read", (p50 - read) / one, "round trips", _GOAL_P50),
+        Row(scenario, "p99 without the read", (p99 - read) / one, "round trips", _GOAL_P99),
+    ]

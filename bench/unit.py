@@ -1,0 +1,59 @@
+"""The unit of the round trips: one status PATCH over a kept connection, in this very run.
+
+Feeds bench.roundtrip. The object lies in a namespace that no half watches, and its ledger has the
+size of a real one.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from typing import Self
+
+from bench.aws import ROLE
+from bench.keptclient import KeptClient
+from bench.world import GROUP, external_secret
+from testbed.cluster import Cluster
+
+
+class Unit:
+    """Measures the unit; the times of all calls of `measure` together are its sample."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.seconds: list[float] = []
+        self._client = KeptClient(cluster)
+        self._namespace = f"bench-unit-{secrets.token_hex(4)}"
+        self._client.request("POST", "/api/v1/namespaces", {"metadata": {"name": self._namespace}})
+        path = f"{GROUP}/namespaces/{self._namespace}/externalsecrets"
+        item = {"key": "unit", "name": "password"}
+        spec = {"backendType": "secretsManager", "roleArn": ROLE, "data": [item]}
+        self._client.request("POST", path, external_secret("unit", spec))
+        self._path = f"{path}/unit/status"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.request("DELETE", f"/api/v1/namespaces/{self._namespace}")
+        self._client.close()
+
+    def measure(self, times: int, pause: float) -> None:
+        """So many patches, each as large as a note, with a pause in seconds after each."""
+        for number in range(times):
+            body = note("secretsmanager/eu-central-1/unit#AWSCURRENT", number)
+            began = time.monotonic()
+            self._client.raw("PATCH", self._path, body)
+            self.seconds.append(time.monotonic() - began)
+            time.sleep(pause)
+
+
+def note(entry: str, number: int) -> bytes:
+    """The body of a note, as large as the listener's."""
+    heard = {
+        "id": f"00000000-0000-0000-0000-{number:012}",
+        "version": f"00000000-0000-0000-0001-{number:012}",
+        "at": "2026-01-01T00:00:00Z",
+        "via": "sqs",
+    }
+    return json.dumps({"status": {"keys": {entry: {"heard": heard}}}}).encode()

@@ -1,0 +1,66 @@
+"""The witness: an independent watch of the Secrets of a namespace, which notes when it saw what.
+
+Fed by the API server; feeds the bench's clock, which ends when the watch's line has arrived here,
+before it is parsed. It knows nothing of the product.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterable
+from typing import Self
+
+from bench.keptclient import KeptClient
+from testbed.cluster import Cluster
+
+Sight = tuple[str, str]
+"""(name of the Secret, value of its entry)"""
+ENTRY = "password"
+
+
+class UnseenError(Exception):
+    """What was waited for was not seen in time."""
+
+
+class Witness:
+    """Watches from `__enter__` until `close`."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._client = KeptClient(cluster)
+        self._namespace = namespace
+        self._changed = threading.Condition()
+        self._seen: dict[Sight, float] = {}
+        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The thread ends with the process: its connection cannot be closed under its read."""
+
+    def wait(self, sights: Iterable[Sight], seconds: float = 60.0) -> list[float]:
+        """When (monotonic) each was seen first; waits for them. Raises UnseenError."""
+        wanted = list(sights)
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._seen.keys() >= set(wanted), seconds):
+                missing = [sight for sight in wanted if sight not in self._seen]
+                raise UnseenError(f"{len(missing)} of {len(wanted)} not seen, as {missing[:3]}")
+            return [self._seen[sight] for sight in wanted]
+
+    def _watch(self) -> None:
+        path = f"/api/v1/namespaces/{self._namespace}/secrets?watch=1&timeoutSeconds=3600"
+        answer = self._client.open("GET", path)
+        while line := answer.readline():
+            at = time.monotonic()
+            secret = json.loads(line)["object"]
+            coded = (secret.get("data") or {}).get(ENTRY)
+            if coded is None:
+                continue
+            sight = (secret["metadata"]["name"], base64.b64decode(coded).decode())
+            with self._changed:
+                self._seen.setdefault(sight, at)
+                self._changed.notify_all()
