@@ -50,8 +50,11 @@ class Sink(Protocol):
     def remove(self, obj: dict[str, Any]) -> None:
         """An object is gone; given as it was last."""
 
-    def listed(self, keys: set[Key]) -> None:
-        """A list is complete: what is not in `keys` is gone, and all may be evaluated."""
+    def listed(self, keys: set[Key], namespace: str = "") -> None:
+        """A list is complete: what is not in `keys` is gone, and all may be evaluated.
+
+        It speaks for one namespace, or for all of them (""): several reflectors may share a sink.
+        """
 
 
 class _Expired(Exception):
@@ -74,6 +77,7 @@ class Reflector:
     ) -> None:
         self._api = api
         self._path = path
+        self._namespace = _namespace_of(path)
         self._sink = sink
         self._stop = stop
         self._selector = {"labelSelector": label_selector} if label_selector else {}
@@ -133,7 +137,7 @@ class Reflector:
                 break
             query = {**query, "continue": token}
         self._version = page["metadata"]["resourceVersion"]
-        self._sink.listed(keys)
+        self._sink.listed(keys, self._namespace)
         self.synced.set()
         log.info("watch.listed", path=self._path, objects=len(keys))
 
@@ -175,3 +179,10 @@ class Reflector:
 
     def _accept(self, kind: str) -> str:
         return _METADATA.format(kind=kind) if self._metadata_only else _FULL
+
+
+def _namespace_of(path: str) -> str:
+    """The namespace whose objects a path lists; "" for all."""
+    before, _, after = path.partition("/namespaces/")
+    namespace, _, resource = after.partition("/")
+    return namespace if before and resource else ""

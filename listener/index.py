@@ -101,10 +101,12 @@ class Index:
         with self._lock:
             self._forget(key_of(obj))
 
-    def listed(self, keys: set[Key]) -> None:
+    def listed(self, keys: set[Key], namespace: str = "") -> None:
         with self._lock:
-            for key in [known for known in self._records if known not in keys]:
-                self._forget(key)
+            known = [key for key in self._records if namespace in {"", key[0]}]
+            for key in known:
+                if key not in keys:
+                    self._forget(key)
 
     def lookup(self, event: ChangeEvent) -> list[Target]:
         """Every read that this change concerns."""

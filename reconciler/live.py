@@ -72,8 +72,10 @@ class LiveSecrets:
         live = read_live(obj)
         with self._lock:
             known = self._live.get(key)
-            newest = self._gone.get(key, 0) if known is None else int(known.version)
-            if newest >= int(live.version):
+            if known is not None and int(known.version) >= int(live.version):
+                return False
+            # A Secret that lost its label leaves the watch at the version it has from then on.
+            if self._gone.get(key, 0) > int(live.version):
                 return False
             self._live[key] = live
             self._gone.pop(key, None)
@@ -95,12 +97,13 @@ class LiveSecrets:
         with self._lock:
             self._live.pop(key, None)
 
-    def listed(self, keys: set[Key]) -> None:
+    def listed(self, keys: set[Key], namespace: str = "") -> None:
         with self._lock:
-            lost = [key for key in self._live if key not in keys]
+            lost = [key for key in self._live if key not in keys and namespace in {"", key[0]}]
             for key in lost:
                 del self._live[key]
-            self._gone.clear()
+            for key in [key for key in self._gone if namespace in {"", key[0]}]:
+                del self._gone[key]
         for key in lost:
             self._wake(key, True)
 

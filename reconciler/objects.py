@@ -119,11 +119,14 @@ class Objects:
             self._versions[key] = version
         self._wake(key, True)
 
-    def listed(self, keys: set[Key]) -> None:
+    def listed(self, keys: set[Key], namespace: str = "") -> None:
+        def is_lost(key: Key) -> bool:
+            return key not in keys and namespace in {"", key[0]}
+
         with self._lock:
-            for gone in self._versions.keys() - self._raw.keys() - keys:
+            for gone in filter(is_lost, self._versions.keys() - self._raw.keys()):
                 del self._versions[gone]
-        for key in [known for known in self.keys() if known not in keys]:
+        for key in filter(is_lost, self.keys()):
             self._drop(key)
         self._listed = True
         for key in self.keys():
