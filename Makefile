@@ -52,6 +52,7 @@ clean: ## Remove what make made here (the control plane stays in the user's cach
 
 .venv/project: .venv/pinned pyproject.toml
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check >&2
 	@touch $@
 
 .venv/pinned: requirements/dev.txt | .venv/bin/python
