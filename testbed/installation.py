@@ -16,9 +16,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
-from testbed.cluster import Cluster
 from testbed.processgroup import ProcessGroup, how_it_ended
 
 Half = Literal["listener", "reconciler"]
@@ -27,12 +26,24 @@ _RBAC = "rbac.authorization.k8s.io"
 _READY_SECONDS = 30.0
 
 
+class Host(Protocol):
+    """What a cluster must do for an installation; testbed.cluster.Cluster does."""
+
+    def create_if_absent(self, collection: str, manifest: Mapping[str, Any]) -> None:
+        """Create an object, unless it is there."""
+
+    def service_account_kubeconfig(
+        self, namespace: str, name: str, *, server: str | None = None
+    ) -> Path:
+        """Return a kubeconfig of a ServiceAccount; `server` may name a proxy."""
+
+
 class NotReadyError(Exception):
     """A half did not become ready; the text holds the end of its log."""
 
 
 def grant(
-    cluster: Cluster,
+    cluster: Host,
     half: Half,
     rights: Sequence[Mapping[str, Any]],
     account_namespace: str,
@@ -154,7 +165,7 @@ class Installation:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: Host,
         namespace: str,
         environment: Mapping[str, str],
         *,
