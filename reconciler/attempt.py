@@ -173,7 +173,10 @@ class Attempt:
         times = [
             decide.seconds_of(job.entry.heard.at)
             for job, verdict in self._verdicts.values()
-            if job.why is Why.HEARD and job.entry.heard and isinstance(verdict, Settled)
+            if job.why is Why.HEARD
+            and job.entry.heard
+            and isinstance(verdict, Settled)
+            and verdict.covers
         ]
         return [at for at in times if at is not None]
 

@@ -26,8 +26,12 @@ class Rereads:
         self._seen: OrderedDict[str, float] = OrderedDict()
 
     def next_delay(self, key: Key, entry: str, note: str) -> float | None:
-        """How long to wait before the next try; None when it was tried often enough."""
+        """How long to wait before the next try; None when it was tried often enough.
+
+        The next try shall ask anew: what was answered since the note was first seen was too old.
+        """
         with self._lock:
+            self._seen.pop(note, None)
             place = (key, entry, note)
             tries = self._tries.pop(place, 0)
             if tries >= len(self._delays):
@@ -38,7 +42,7 @@ class Rereads:
             return self._delays[tries]
 
     def first_seen(self, note: str, now: float) -> float:
-        """When this process first saw the note; now, if it never did."""
+        """When this process first saw the note (after a try in vain: since then); else now."""
         with self._lock:
             seen = self._seen.setdefault(note, now)
             if len(self._seen) > _REMEMBERED:

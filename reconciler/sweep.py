@@ -85,6 +85,7 @@ class Sweeper:
         self._now = now
         self._found: list[_Found] = []
         self._due_in_part: float | None = None
+        self._first_due: float | None = None
 
     def run(self, stop: threading.Event, is_leader: Callable[[], bool]) -> None:
         """Sweep whenever it is due, while leading; for a thread of its own."""
@@ -111,13 +112,15 @@ class Sweeper:
 
     def _wait(self) -> float:
         """Seconds until the next sweep; the jitter is drawn once for each."""
+        now = self._now()
         last = self._times.last()
+        if last is None:
+            if self._first_due is None:
+                self._first_due = now + min(_FIRST, self._interval)
+            return self._first_due - now
         if self._due_in_part is None:
             self._due_in_part = random.uniform(0.9, 1.1)  # noqa: S311 - jitter needs no secrecy
-            if last is None:
-                self._times.record(self._now() - self._interval + min(_FIRST, self._interval))
-                last = self._times.last()
-        return (last or 0.0) + self._interval * self._due_in_part - self._now()
+        return last + self._interval * self._due_in_part - now
 
     def _sweep_lane(self, lane: Lane, entries: list[str]) -> None:
         references = []

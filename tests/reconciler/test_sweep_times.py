@@ -1,0 +1,74 @@
+"""When is swept. What is swept, and what becomes of it, is tested beside the backends."""
+
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from externalsecret.manifest import Defaults
+from reconciler.backends.contract import Backend
+from reconciler.cache import Cache
+from reconciler.fetch import Fetcher
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.objects import Objects
+from reconciler.reads import Lane
+from reconciler.sweep import Sweeper, SweepTimes
+
+HOUR = 3600.0
+
+
+class Day(threading.Event):
+    """A clock that waiting moves, and that stops everything when the day is over."""
+
+    def __init__(self, hours: float) -> None:
+        super().__init__()
+        self.now = 0.0
+        self._end = hours * HOUR
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        return self.now > self._end
+
+
+def swept_at(interval: float, hours: float, last: float | None = None) -> list[float]:
+    """The times of all sweeps over no object at all, in seconds from the start."""
+    day = Day(hours)
+    kept: list[float] = [] if last is None else [last]
+    metrics = ReconcilerMetrics(CollectorRegistry())
+    cache = Cache(1)
+    sweeper = Sweeper(
+        Objects(Defaults(), "", lambda _key, _urgent: None),
+        Fetcher(_no_backend, cache, metrics),
+        cache,
+        metrics,
+        lambda _key, _urgent: None,
+        interval=interval,
+        times=SweepTimes(lambda: kept[-1] if kept else None, kept.append),
+        clock=lambda: day.now,
+        now=lambda: day.now,
+    )
+    sweeper.run(day, lambda: True)
+    return kept if last is None else kept[1:]
+
+
+def _no_backend(lane: Lane) -> Backend:
+    raise AssertionError(lane)
+
+
+@pytest.mark.parametrize("_again", range(10))
+def test_where_nobody_knows_of_a_sweep_the_first_comes_after_a_minute(_again: int) -> None:
+    first, *later = swept_at(6 * HOUR, hours=8)
+    assert 60 <= first <= 61
+    assert len(later) == 1
+
+
+@pytest.mark.parametrize("_again", range(10))
+def test_a_sweep_comes_at_its_interval_give_or_take_a_tenth(_again: int) -> None:
+    times = swept_at(HOUR, hours=24, last=0.0)
+    waits = [after - before for before, after in zip([0.0, *times], times, strict=False)]
+    assert len(times) > 20
+    assert all(0.9 * HOUR <= wait <= 1.1 * HOUR + 31 for wait in waits)
+
+
+def test_what_is_swept_more_often_than_every_minute_does_not_wait_a_minute_first() -> None:
+    assert swept_at(5.0, hours=0.01)[0] == pytest.approx(5.0, abs=0.1)
