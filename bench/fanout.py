@@ -6,8 +6,9 @@ import time
 
 from bench.figures import Row
 from bench.witness import ENTRY
-from bench.world import World, value
+from bench.world import World, cpu_seconds, value
 from testbed.cluster import Cluster
+from testbed.installation import HarkProcess
 
 _LATE = 1.0
 
@@ -16,8 +17,8 @@ def measure(cluster: Cluster, *, quick: bool) -> list[Row]:
     """All rows of the scenario."""
     users, burst = (20, 40) if quick else (100, 200)
     with World(cluster) as world:
-        world.start()
-        return [*_shared(world, users), *_burst(world, users, burst)]
+        halves = world.start()
+        return [*_shared(world, users), *_burst(world, halves, users, burst)]
 
 
 def _shared(world: World, users: int) -> list[Row]:
@@ -41,7 +42,9 @@ def _shared(world: World, users: int) -> list[Row]:
     ]
 
 
-def _burst(world: World, others: int, burst: int) -> list[Row]:
+def _burst(
+    world: World, halves: tuple[HarkProcess, HarkProcess], others: int, burst: int
+) -> list[Row]:
     names = [f"burst{number}" for number in range(burst)]
     world.aws.create({name: value(name, 0) for name in names})
     for name in names:
@@ -49,10 +52,12 @@ def _burst(world: World, others: int, burst: int) -> list[Row]:
     world.await_synced(burst + others)
     time.sleep(_LATE)
     world.aws.reset()
+    used = [cpu_seconds(half) for half in halves]
     messages = world.aws.change({name: value(name, 1) for name in names})
     seen = world.witness.wait((name, value(name, 1)) for name in names)
     world.await_acknowledged()
     time.sleep(_LATE)
+    each = [(cpu_seconds(half) - was) / burst for half, was in zip(halves, used, strict=True)]
     counts = world.aws.counts()
     scenario = f"burst of {burst}"
     began = min(counts.received_at[message] for message in messages.values())
@@ -61,4 +66,6 @@ def _burst(world: World, others: int, burst: int) -> list[Row]:
         Row(scenario, "first receive to the last Secret", max(seen) - began, "s"),
         Row(scenario, "value reads", counts.values, "", float(burst)),
         Row(scenario, "calls that read them", reading, ""),
+        Row(scenario, "CPU of the listener, a change", each[0] * 1000, "ms"),
+        Row(scenario, "CPU of the reconciler, a change", each[1] * 1000, "ms"),
     ]

@@ -11,9 +11,9 @@ import json
 import threading
 import time
 
+from bench.bodies import ledger, note
 from bench.figures import Row
 from bench.keptclient import KeptClient
-from bench.unit import note
 from bench.witness import ENTRY
 from bench.world import World, value
 from testbed.cluster import Cluster
@@ -55,25 +55,5 @@ def _write(world: World, name: str, changes: int) -> None:
         client.raw("PATCH", f"{world.path(name)}/status", note(_KEY, number))
         coded = base64.b64encode(value(name, number).encode()).decode()
         client.raw("PATCH", secret, json.dumps({"data": {ENTRY: coded}}).encode())
-        client.raw("PATCH", f"{world.path(name)}/status", _ledger(number))
+        client.raw("PATCH", f"{world.path(name)}/status", ledger(_KEY, number))
     client.close()
-
-
-def _ledger(number: int) -> bytes:
-    """As large as what the reconciler writes after a change."""
-    synced = {
-        "note": f"00000000-0000-0000-0000-{number:012}",
-        "version": f"00000000-0000-0000-0001-{number:012}",
-        "at": "2026-01-01T00:00:00.000Z",
-        "via": "sqs",
-        "resource": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:floor-000000",
-        "feeds": [ENTRY],
-        "fingerprint": "0" * 64,
-    }
-    status = {
-        "keys": {_KEY: {"synced": synced}},
-        "secret": {"uid": f"00000000-0000-0000-0002-{number:012}", "resourceVersion": str(number)},
-        "lastSync": "2026-01-01T00:00:00.000Z",
-        "uid": "00000000-0000-0000-0003-000000000000",
-    }
-    return json.dumps({"status": status}).encode()

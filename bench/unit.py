@@ -1,20 +1,22 @@
 """The unit of the round trips: one status PATCH over a kept connection, in this very run.
 
-Feeds bench.roundtrip. The object lies in a namespace that no half watches, and its ledger has the
-size of a real one.
+Feeds bench.roundtrip. The object lies in a namespace that no half watches; it has a whole ledger of
+one key, written by two managers as in production, since the API server's work grows with both.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from typing import Self
 
 from bench.aws import ROLE
+from bench.bodies import ledger, note
 from bench.keptclient import KeptClient
 from bench.world import GROUP, external_secret
 from testbed.cluster import Cluster
+
+_KEY = "secretsmanager/eu-central-1/unit#AWSCURRENT"
 
 
 class Unit:
@@ -29,7 +31,9 @@ class Unit:
         item = {"key": "unit", "name": "password"}
         spec = {"backendType": "secretsManager", "roleArn": ROLE, "data": [item]}
         self._client.request("POST", path, external_secret("unit", spec))
-        self._path = f"{path}/unit/status"
+        self._path = f"{path}/unit/status?fieldManager=hark-listener"
+        whole = f"{path}/unit/status?fieldManager=hark-reconciler"
+        self._client.raw("PATCH", whole, ledger(_KEY, 0))
 
     def __enter__(self) -> Self:
         return self
@@ -41,19 +45,8 @@ class Unit:
     def measure(self, times: int, pause: float) -> None:
         """So many patches, each as large as a note, with a pause in seconds after each."""
         for number in range(times):
-            body = note("secretsmanager/eu-central-1/unit#AWSCURRENT", number)
+            body = note(_KEY, number)
             began = time.monotonic()
             self._client.raw("PATCH", self._path, body)
             self.seconds.append(time.monotonic() - began)
             time.sleep(pause)
-
-
-def note(entry: str, number: int) -> bytes:
-    """The body of a note, as large as the listener's."""
-    heard = {
-        "id": f"00000000-0000-0000-0000-{number:012}",
-        "version": f"00000000-0000-0000-0001-{number:012}",
-        "at": "2026-01-01T00:00:00Z",
-        "via": "sqs",
-    }
-    return json.dumps({"status": {"keys": {entry: {"heard": heard}}}}).encode()

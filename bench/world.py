@@ -145,6 +145,12 @@ def rss_mb(half: HarkProcess) -> float:
     return psutil.Process(half.pid).memory_info().rss / 1e6
 
 
+def cpu_seconds(half: HarkProcess) -> float:
+    """What a half has used of the processors since its start."""
+    times = psutil.Process(half.pid).cpu_times()
+    return float(times.user + times.system)
+
+
 def _is_ready(item: Mapping[str, Any]) -> bool:
     conditions = (item.get("status") or {}).get("conditions") or []
     return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
