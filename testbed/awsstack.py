@@ -8,6 +8,7 @@ there although the stack claims to be complete, so whoever needs a secret create
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.session
 
 if TYPE_CHECKING:
     # The stubs are there only where types are checked.
@@ -33,8 +35,15 @@ def session(environment: Mapping[str, str]) -> boto3.Session:
     """Return a session with the keys and the Region of `Moto.env`.
 
     A session knows no endpoint: its clients want `endpoint_url=environment["AWS_ENDPOINT_URL"]`.
+    Profiles and files that the user has configured for AWS are shut out.
     """
+    nothing = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
     return boto3.Session(
+        botocore_session=botocore.session.Session(session_vars=nothing),
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         aws_session_token=environment["AWS_SESSION_TOKEN"],

@@ -126,7 +126,7 @@ class MotoServer(Moto):
         for _attempt in range(_ATTEMPTS_AT_A_PORT):
             port = free_port()
             command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-            server = self._processes.start("moto", command)
+            server = self._processes.start("moto", command, _surroundings())
             if self._is_ready(server, port):
                 return f"http://127.0.0.1:{port}"
             if "in use" not in self._processes.log_tail("moto"):
@@ -149,3 +149,8 @@ class MotoServer(Moto):
             finally:
                 connection.close()
         return False
+
+
+def _surroundings() -> dict[str, str]:
+    """Without what the user has configured for AWS: moto calls the SDK, which fails by it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

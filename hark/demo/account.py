@@ -88,9 +88,9 @@ def scale(prices: Prices) -> str:
     """What time and many secrets change."""
     polled = _MONTH_SECONDS // POLL_SECONDS * _FLEET * prices.secrets_manager_per_10_000 / 10_000
     return (
-        f"Such a poller is up to {POLL_SECONDS} s late, and pays for all the hours in which nothing "
-        f"changes. For {_FLEET:,} secrets it pays ${polled:,.0f} a month, while the queue calls stay "
-        "what they are (a million a month are free)."
+        f"Such a poller is up to {POLL_SECONDS} s late, and pays for all the hours in which "
+        f"nothing changes. For {_FLEET:,} secrets it pays ${polled:,.0f} a month, while the queue "
+        "calls stay what they are (a million a month are free)."
     )
 
 
@@ -102,8 +102,8 @@ def terms(prices: Prices) -> Sequence[str]:
     )
     month = (
         "The month has one change a day, a sweep every 6 h and one listener with long polls of "
-        f"{_LONG_POLL_SECONDS} s. Polling counts one read a time; kubernetes-external-secrets "
-        "makes one for each entry, here two."
+        f"{_LONG_POLL_SECONDS} s. A change right after a read, as here, may cost a look too. "
+        "Polling counts one read a time; kubernetes-external-secrets makes one for each entry."
     )
     return (dollars, month)
 
