@@ -93,6 +93,7 @@ Verdict = Settled | Covered | Failed | Later
 class Known:
     """What this process knows beside the ledger. Times are monotonic seconds."""
 
+    now: float
     fresh_since: float
     """An answer that began after this will do where nothing newer was announced."""
     noted: Callable[[Heard], float]
@@ -135,8 +136,8 @@ def find_jobs(
         elif not is_covered(leaves, manifest.fingerprint(entry)):
             jobs.append(_heard_job(reference, leaves, known))
         elif current is not None and current != synced.version:
-            since = known.fresh_since
-            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.READ, since, current or None))
+            # Not since a moment ago: an answer from before the change may be as fresh as that.
+            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.READ, known.now, current or None))
         elif entry in repair:
             since = known.fresh_since
             jobs.append(Job(reference, Why.REPAIR, leaves, Verb.READ, since, synced.version))

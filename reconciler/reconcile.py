@@ -228,6 +228,7 @@ class Reconciler:
 
         now = self._parts.clock()
         return decide.Known(
+            now=now,
             fresh_since=now - FRESH_SECONDS,
             noted=lambda heard: self._parts.rereads.first_seen(heard.id, now),
             current=lambda entry: cache.current(read_of(entry)),
