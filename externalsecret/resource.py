@@ -35,6 +35,13 @@ class ExternalSecret:
     status: Mapping[str, Any]
     ledger: Ledger = field(repr=False)
 
+    def is_same_task(self, later: "ExternalSecret") -> bool:
+        """Whether a later state of the object asks for nothing that this one did not."""
+        heard = {key: leaves.heard for key, leaves in self.ledger.entries.items()}
+        return (self.uid, self.generation) == (later.uid, later.generation) and all(
+            leaves.heard == heard.get(key) for key, leaves in later.ledger.entries.items()
+        )
+
     def may_adopt(self) -> bool:
         return self.annotations.get(ADOPT_ANNOTATION) == "true"
 

@@ -52,14 +52,17 @@ class SecretWriter:
     def write(self, es: ExternalSecret, manifest: Manifest, change: Change) -> LiveSecret:
         """Make the Secret so. Where it is absent `change` must hold all its entries.
 
-        Raises Retry (conflict, API server away) and GiveUp (refused, or not ours).
+        Raises Retry (API server away, or the Secret is not what it was thought to be: it is known
+        better now) and GiveUp (refused, or not ours).
         """
         live = self._live.get(es.key)
         if live is None:
             made = self._create(es, manifest, change)
             if made is not None:
                 return made
-            live = self._find_ours(es)
+            self._find_ours(es)
+            # What it holds beside `change` is for the caller to judge.
+            raise Retry(f"The Secret {es.key[1]} is there already.", reason="Conflict")
         return self._patch(es, manifest, change, live)
 
     def needs_writing(self, es: ExternalSecret, manifest: Manifest, live: LiveSecret) -> bool:
@@ -97,8 +100,8 @@ class SecretWriter:
             raise _refused(error) from None
         return self._written("create", reply)
 
-    def _find_ours(self, es: ExternalSecret) -> LiveSecret:
-        """The Secret that stands in our way, if it is ours to write."""
+    def _find_ours(self, es: ExternalSecret) -> None:
+        """Get to know the Secret that stands in our way; GiveUp unless it is ours to write."""
         try:
             found = self._api.request("GET", _path(es), accept=_METADATA_ONLY)
         except ApiRefusal as error:
@@ -115,7 +118,6 @@ class SecretWriter:
                 "to take it over.",
                 reason="SecretNotOurs",
             )
-        return live
 
     def _patch(
         self, es: ExternalSecret, manifest: Manifest, change: Change, live: LiveSecret

@@ -8,12 +8,12 @@ began is never marked as covered. Values live only as long as the attempt.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from dataclasses import replace
 
 from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.ledger import Synced
-from externalsecret.manifest import Manifest
+from externalsecret.manifest import ItemKind, Manifest
 from externalsecret.resource import ExternalSecret
 from reconciler import decide
 from reconciler.apply import Change, SecretWriter
@@ -24,6 +24,9 @@ from reconciler.reads import Ask, Verb
 from reconciler.render import Rendered, render
 from reconciler.report import Outcome
 from reconciler.rereads import Rereads
+
+_UNRECORDED = ""
+"""In place of the ledger key where nobody knows which read fed an entry."""
 
 
 class Attempt:
@@ -41,6 +44,7 @@ class Attempt:
         self._live = live
         self._now = now
         self._jobs: dict[str, Job] = {}
+        self._repair: frozenset[str] = frozenset()
         self._verdicts: dict[str, tuple[Job, Verdict]] = {}
         self._answers: dict[tuple[str, str], Answers] = {}
         self._found: list[Answers] = []
@@ -54,6 +58,7 @@ class Attempt:
         repair = self._all() if self._is_damaged() else frozenset()
         if not self.es.is_settled():
             repair |= decide.shared_suppliers(self.es.ledger, self.manifest)
+        self._repair = repair
         jobs = decide.find_jobs(self.es.ledger, self.manifest, repair, known)
         self._jobs = {job.reference.entry: job for job in jobs}
 
@@ -79,6 +84,8 @@ class Attempt:
         still_open = {}
         for entry, job in self._jobs.items():
             after = decide.advance(job, found[(job.verb, entry)])
+            if entry in self._repair:
+                after = decide.with_value(job, after)
             if isinstance(after, Job):
                 still_open[entry] = after
             else:
@@ -116,8 +123,7 @@ class Attempt:
             for entry, leaves in self.es.ledger.entries.items()
             if leaves.synced is not None
         }
-        if self._live is None:
-            fed = {}
+        fed = {} if self._live is None else {**fed, _UNRECORDED: self._leftovers(fed, values)}
         failed = {entry for entry, (_, verdict) in self._verdicts.items() if _is_failed(verdict)}
         return render(self.manifest.items, values, fed, failed)
 
@@ -153,6 +159,12 @@ class Attempt:
         if is_written:
             change = Change(rendered.entries, rendered.removed)
             live = writer.write(self.es, self.manifest, change)
+            if self._lost_entries(live, rendered.removed):
+                self.wait = 0.0
+                live = None
+            elif any(_is_failed(self._verdicts[entry][1]) for entry in self._repair):
+                # It is not whole yet; recorded as it is now, that would be forgotten.
+                live = None
         return self._ended(errors, self._leaves(rendered), live, is_written=is_written)
 
     def refused(self, error: HarkError) -> Outcome:
@@ -192,6 +204,26 @@ class Attempt:
             return False
         fed = (leaves.synced.feeds for leaves in ledger.entries.values() if leaves.synced)
         return not live.owned.issuperset(name for names in fed for name in names)
+
+    def _leftovers(
+        self, fed: Mapping[str, tuple[str, ...]], values: Container[str]
+    ) -> tuple[str, ...]:
+        """Entries that we wrote but no ledger tells of: that of a predecessor, or of a pass which
+        ended before its ledger was written. Known only when every item that may claim any name is
+        read.
+        """
+        open_ended = [item for item in self.manifest.items if item.kind is not ItemKind.DATA]
+        if self._live is None or not all(item.entry in values for item in open_ended):
+            return ()
+        known = {name for names in fed.values() for name in names}
+        return tuple(sorted(self._live.owned - known))
+
+    def _lost_entries(self, after: LiveSecret, removed: Collection[str]) -> bool:
+        """Whether somebody else touched what is ours, just before we wrote: then the Secret is not
+        recorded as it is now, so that the next pass looks at it.
+        """
+        before = frozenset() if self._live is None else self._live.owned
+        return not after.owned.issuperset(before.difference(removed))
 
     def _has_open(self) -> bool:
         """Whether a key has neither a value nor an error (its version is not to be seen yet)."""

@@ -159,6 +159,14 @@ def advance(job: Job, answer: Answer) -> Job | Verdict:
     return _after_look(job, result, answer.began)
 
 
+def with_value(job: Job, after: Job | Verdict) -> Job | Verdict:
+    """What follows where the value itself is wanted: the Secret may have lost it."""
+    if not isinstance(after, Covered | Later) or job.steps >= MOST_STEPS:
+        return after
+    version = job.synced_version()
+    return replace(job, verb=Verb.READ, version=version, steps=job.steps + 1)
+
+
 def _spec_job(reference: Reference, leaves: Entry, known: Known) -> Job:
     since = known.fresh_since
     if leaves.heard is not None:

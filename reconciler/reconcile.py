@@ -204,6 +204,10 @@ class Reconciler:
             return
         self._parts.metrics.status_writes.inc()
         self._parts.objects.replace(reply)
+        latest = self._parts.objects.get(es.key)
+        if latest is not None and not es.is_same_task(latest):
+            # The watch will not tell of it: its news are older than the reply.
+            self._parts.queue.add(es.key, urgent=True)
         if outcome_changed(es, outcome):
             if outcome.error is None:
                 self._say(es, "Synced", "The Secret holds every key of the manifest.")

@@ -1,0 +1,247 @@
+"""Both halves of the product as they are composed in a process, but stepped instead of threaded."""
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from externalsecret.kubeapi import GROUP_PATH, KubeApi
+from externalsecret.kubeevents import Recorder
+from externalsecret.ledger import Heard
+from externalsecret.manifest import Defaults
+from externalsecret.reflect import Key
+from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE
+from fakes.kubeapi import FakeKubeApi
+from listener.hold import Hold
+from listener.index import Index
+from listener.listen import Ear, Listener
+from listener.metrics import ListenerMetrics
+from listener.notes import NoteWriter
+from listener.recent import Recent
+from reconciler.apply import SecretWriter
+from reconciler.backends.contract import Look, Read
+from reconciler.backoff import Backoff
+from reconciler.cache import Cache
+from reconciler.fetch import Fetcher, LaneWork, Load
+from reconciler.live import LiveSecrets
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.objects import Objects
+from reconciler.reconcile import Parts, Reconciler
+from reconciler.rereads import Rereads
+from reconciler.sweep import Sweeper, SweepTimes
+from reconciler.workqueue import WorkQueue
+from simulation.cloud import Accounts, Queue, parse
+from simulation.feed import Feed
+
+DEFAULTS = Defaults(region="eu-central-1")
+EXTERNAL_SECRETS = f"{GROUP_PATH}/externalsecrets"
+_EPOCH = 1_800_000_000.0
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds that pass only when told."""
+
+    seconds: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def time(self) -> float:
+        return _EPOCH + self.seconds
+
+
+class _Stop(threading.Event):
+    """Waits pass at once: who waits for a backoff shall be asked again later."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        return False
+
+
+class ListenerHalf:
+    """The listener's memory and its steps."""
+
+    def __init__(self, fake: FakeKubeApi, api: KubeApi, queue: Queue, clock: Clock) -> None:
+        metrics = ListenerMetrics(CollectorRegistry())
+        recent = Recent(clock)
+        self.index = Index(DEFAULTS, "", recent, self._note_missed)
+        stop = _Stop()
+        self._patience = Clock()
+        self.notes = NoteWriter(
+            api,
+            metrics,
+            stop=stop,
+            on_reply=self.index.refresh,
+            on_pruned=_pruned,
+            standing=self.index.uncovered,
+            clock=self._patience,
+        )
+        self.feed = Feed(fake, EXTERNAL_SECRETS, self.index)
+        self._queue = queue
+        self._hold = Hold(queue, metrics, clock=clock)
+        ear = Ear(self.index, recent, self.notes, metrics, lambda: True, stop, clock.time)
+        self._listener = Listener(queue, parse, self._hold, ear)
+        self.feed.relist()
+
+    def receive(self) -> bool:
+        if not self._queue.waiting():
+            return False
+        deliveries = self._queue.receive()
+        for delivery in deliveries:
+            known = self._queue.messages[int(delivery.receipt.partition("/")[0])].known
+            while self.feed.seen < known and self.feed.step():
+                pass
+        self._listener.take(deliveries)
+        return True
+
+    def write_notes(self) -> bool:
+        # Nothing waits for its backoff when its turn comes.
+        self._patience.seconds += 1000.0
+        return self.notes.backlog() > 0 and self.notes.write_next()
+
+    def acknowledge(self) -> bool:
+        held = len(self._hold)
+        return held > 0 and self._hold.work_once() and len(self._hold) < held
+
+    def steps(self) -> list[Callable[[], bool]]:
+        return [self.feed.step, self.receive, self.write_notes, self.acknowledge]
+
+    def _note_missed(self, key: Key, missed: Mapping[str, Heard]) -> None:
+        self.notes.submit(key, missed, lambda _written: None)
+
+
+def _pruned() -> None:
+    raise AssertionError("the note did not come back")
+
+
+@dataclass(slots=True)
+class _Flight:
+    lane: LaneWork
+    load: Load
+    results: Mapping[str, Read | Look] | None = None
+
+
+@dataclass(slots=True)
+class Flights:
+    """What the pilots of all lanes do, one step at a time."""
+
+    rng: random.Random
+    lanes: list[LaneWork] = field(default_factory=list)
+    flying: list[_Flight] = field(default_factory=list)
+
+    def start(self, lane: LaneWork, _name: str) -> None:
+        if lane not in self.lanes:
+            self.lanes.append(lane)
+
+    def depart(self) -> bool:
+        self.rng.shuffle(self.lanes)
+        for lane in self.lanes:
+            load = lane.depart()
+            if load is not None:
+                self.flying.append(_Flight(lane, load))
+                return True
+        return False
+
+    def ask(self) -> bool:
+        for flight in self.flying:
+            if flight.results is None:
+                flight.results = flight.lane.ask(flight.load)
+                return True
+        return False
+
+    def land(self) -> bool:
+        if not self.flying:
+            return False
+        flight = self.flying.pop(self.rng.randrange(len(self.flying)))
+        results = flight.results
+        flight.lane.land(flight.load, flight.lane.ask(flight.load) if results is None else results)
+        return True
+
+
+class ReconcilerHalf:
+    """The reconciler's memory and its steps."""
+
+    def __init__(
+        self,
+        fake: FakeKubeApi,
+        api: KubeApi,
+        accounts: Accounts,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self.metrics = ReconcilerMetrics(self._registry)
+        self.queue = WorkQueue(clock)
+        self.flights = Flights(rng)
+        objects = Objects(DEFAULTS, "", self._wake)
+        live = LiveSecrets(self._wake)
+        cache = Cache(1_000_000)
+        fetcher = Fetcher(accounts.of, cache, self.metrics, clock=clock, start=self.flights.start)
+        self._reconciler = Reconciler(
+            Parts(
+                api,
+                self.queue,
+                objects,
+                live,
+                fetcher,
+                cache,
+                SecretWriter(api, live, self.metrics),
+                Rereads((1.0, 2.0, 4.0, 8.0)),
+                Backoff(rng.uniform),
+                Recorder(FakeKubeApi(), "hark-reconciler", clock.time),
+                self.metrics,
+                lambda: True,
+                clock,
+                clock.time,
+            )
+        )
+        self.sweeper = Sweeper(
+            objects,
+            fetcher,
+            cache,
+            self.metrics,
+            self._wake,
+            interval=3600.0,
+            times=SweepTimes(lambda: None, _ignore),
+            clock=clock,
+            now=clock.time,
+        )
+        self.objects = Feed(fake, EXTERNAL_SECRETS, objects)
+        selector = f"{MANAGED_LABEL}={MANAGED_VALUE}"
+        self.secrets = Feed(fake, "/api/v1/secrets", live, selector)
+        self.secrets.relist()
+        self.objects.relist()
+
+    def work(self) -> bool:
+        task = self.queue.take(wait=False)
+        if task is None:
+            return False
+        self._reconciler.do(task)
+        return True
+
+    def steps(self) -> list[Callable[[], bool]]:
+        flights = self.flights
+        return [
+            self.objects.step,
+            self.secrets.step,
+            self.work,
+            flights.depart,
+            flights.ask,
+            flights.land,
+        ]
+
+    def faults(self) -> float:
+        """Exceptions that nobody expected."""
+        sample = "hark_reconciler_reconciles_total"
+        return self._registry.get_sample_value(sample, {"outcome": "InternalFault"}) or 0.0
+
+    def _wake(self, key: Key, urgent: bool) -> None:  # noqa: FBT001 - the shape of Wake
+        self.queue.add(key, urgent=urgent)
+
+
+def _ignore(_at: Any) -> None:
+    """When was swept is of no interest here."""

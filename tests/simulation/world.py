@@ -1,0 +1,409 @@
+"""One schedule: a seed chooses who moves next, what changes in the world, and what goes wrong.
+
+Assumptions, without which not even a perfect listener could promise anything: the listener's watch
+is never further behind than an event needs to travel, and an announced change stays announced (the
+queue loses nothing). Changes that nobody announces are left to the sweep, so a schedule that has
+such ends with one.
+"""
+
+import base64
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container
+from datetime import UTC, datetime
+from typing import Any
+
+from externalsecret.kubeapi import GROUP_PATH, MERGE_PATCH
+from externalsecret.ledger import is_covered
+from externalsecret.manifest import Manifest, read_manifest
+from externalsecret.resource import ExternalSecret, read_resource
+from fakes.kubeapi import FakeKubeApi
+from reconciler.live import read_live
+from simulation.cloud import BLUE, CURRENT, DOCUMENT, SECRETS, Accounts, Message, Queue, Secrets
+from simulation.faults import Crash, Dice, UnreliableApi
+from simulation.halves import DEFAULTS, Clock, ListenerHalf, ReconcilerHalf
+
+_ROLES = {"first": "", "second": "", "other": "arn:aws:iam::123456789012:role/other"}
+_ITEMS: tuple[dict[str, Any], ...] = (
+    {"key": "one", "name": "a"},
+    {"key": "one", "name": "b"},
+    {"key": "two", "name": "c"},
+    {"key": "two", "name": "d", "versionStage": BLUE},
+)
+_CHAOS_PER_STEP = 0.12
+
+
+class World:
+    """Cluster, cloud and both halves, and what must hold for them."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)  # noqa: S311 - schedules, no secrets
+        self._is_announced_always = self.rng.random() < 0.7
+        """Otherwise some changes are silent, and the schedule ends with a sweep."""
+        crashes = self.rng.random() < 0.7
+        self._may_be_stale = self.rng.random() < 0.4
+        self._crashes: Counter[str] = Counter()
+        self.clock = Clock()
+        self.fake = FakeKubeApi()
+        self.secrets = Secrets()
+        self.accounts = Accounts(self.secrets, self.rng, self.rng.choice([0.0, 0.05, 0.2]))
+        self.queue = Queue(self.rng, self._acked)
+        rate = self.rng.choice([0.0, 0.03, 0.1, 0.3])
+        self._dice = Dice(self.rng, rate, crashes=crashes)
+        self._api = UnreliableApi(self.fake, self._dice, self._applied)
+        self._noted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._was: dict[str, dict[str, str]] = {}
+        self._dropped: defaultdict[str, set[str]] = defaultdict(set)
+        for name in SECRETS:
+            self.secrets.put(name, self._members(name), (CURRENT, BLUE))
+        for name in _ROLES:
+            self._create(name)
+        self.listener = self._new_listener()
+        self.reconciler = self._new_reconciler()
+        self._crashes_too = crashes
+
+    # The schedule.
+
+    def run(self, steps: int) -> None:
+        """Move at random, then let everything come to rest, and look whether all is well."""
+        for _ in range(steps):
+            if self.rng.random() < _CHAOS_PER_STEP:
+                self.rng.choice(self._chaos())()
+            else:
+                self._guarded(self.rng.choice([*self.listener.steps(), *self.reconciler.steps()]))
+        self._come_to_rest()
+        self._check_rest()
+        before = self._reads()
+        self._crash_listener()
+        self._crash_reconciler()
+        self._drain()
+        assert self._reads() == before, "a restart costs no value read"
+        self._check_rest()
+
+    def _come_to_rest(self) -> None:
+        self._dice.rate = 0.0
+        self.accounts.be_kind()
+        for name in list(self.secrets.gone):
+            self._put(name)
+        self._drain()
+        for _ in range(4):
+            # Longer than any backoff.
+            self.clock.seconds += 1000.0
+            self.queue.expire()
+            self._drain()
+            if not self._is_announced_always:
+                self.reconciler.sweeper.sweep()
+                self._drain()
+
+    def _drain(self) -> None:
+        for _ in range(2000):
+            steps = [*self.listener.steps(), *self.reconciler.steps()]
+            moved = sum(self._guarded(step) for step in steps)
+            if not moved:
+                return
+        raise AssertionError("it never comes to rest")
+
+    def _guarded(self, step: Callable[[], bool]) -> bool:
+        # No two calls begin at the same instant.
+        self.clock.seconds += 0.001
+        try:
+            return step()
+        except Crash:
+            if step in self.listener.steps():
+                self._crash_listener()
+            else:
+                self._crash_reconciler()
+            return True
+
+    # What goes wrong, and what people do.
+
+    def _chaos(self) -> list[Callable[[], None]]:
+        crashes = [self._crash_listener, self._crash_reconciler] if self._crashes_too else []
+        return [
+            *crashes,
+            self._advance,
+            self._advance,
+            self._change_secret,
+            self._change_secret,
+            self._change_secret,
+            self._roll_back,
+            self._roll_back,
+            self._end_secret,
+            self._edit_spec,
+            self._replace_object,
+            self._collect_garbage,
+            self._spoil_secret,
+            self.queue.duplicate,
+            self.queue.expire,
+            self._relist,
+            self.reconciler.sweeper.sweep,
+        ]
+
+    def _crash_listener(self) -> None:
+        self._crashes["listener"] += 1
+        self.listener = self._new_listener()
+        self.queue.expire()
+
+    def _crash_reconciler(self) -> None:
+        assert not self.reconciler.faults()
+        self._crashes["reconciler"] += 1
+        self.reconciler = self._new_reconciler()
+
+    def _new_listener(self) -> ListenerHalf:
+        return ListenerHalf(self.fake, self._api, self.queue, self.clock)
+
+    def _new_reconciler(self) -> ReconcilerHalf:
+        return ReconcilerHalf(self.fake, self._api, self.accounts, self.clock, self.rng)
+
+    def _advance(self) -> None:
+        self.clock.seconds += self.rng.choice([0.3, 1.0, 5.0, 20.0])
+
+    def _relist(self) -> None:
+        feeds = [self.listener.feed, self.reconciler.objects, self.reconciler.secrets]
+        self.rng.choice(feeds).relist()
+
+    def _members(self, name: str) -> dict[str, str] | None:
+        if name != DOCUMENT:
+            return None
+        members = ["m", *self.rng.sample(["a", "n", "o"], self.rng.randint(0, 2))]
+        return {member: member for member in members}
+
+    def _change_secret(self) -> None:
+        self._put(self.rng.choice(SECRETS))
+
+    def _put(self, name: str) -> None:
+        label = BLUE if name == "two" and self.rng.random() < 0.3 else CURRENT
+        is_alone = self._may_be_stale and self._is_announced_always and self._is_quiet(name)
+        version = self.secrets.put(name, self._members(name), [label])
+        self.secrets.stale[name] = self.rng.randint(0, 2) if is_alone else 0
+        self._announce(name, "value", version, label)
+
+    def _is_quiet(self, name: str) -> bool:
+        """Whether nothing is under way about a secret: a note in place of another one that no read
+        has covered yet names no version, so nobody could tell a stale look.
+        """
+        if any(json.loads(one.body)["name"] == name for one in self.queue.messages.values()):
+            return False
+        return all(
+            is_covered(es.ledger.entry(entry), manifest.fingerprint(entry))
+            for es, manifest in self._objects()
+            for entry, reference in manifest.references.items()
+            if reference.key == name
+        )
+
+    def _roll_back(self) -> None:
+        name = self.rng.choice(SECRETS)
+        version = self.rng.choice(self.secrets.versions(name))
+        if version != self.secrets.current[name, CURRENT] and name not in self.secrets.gone:
+            self.secrets.move(name, CURRENT, version)
+            self._announce(name, "value", version, CURRENT)
+
+    def _end_secret(self) -> None:
+        name = self.rng.choice(SECRETS)
+        if self.rng.random() < 0.3 and name not in self.secrets.gone:
+            self.secrets.end(name)
+            self._announce(name, "gone", None, None)
+
+    def _announce(self, name: str, change: str, version: str | None, label: str | None) -> None:
+        if not self._is_announced_always and self.rng.random() < 0.3:
+            return
+        if not self._may_be_stale and self.rng.random() < 0.2:
+            version = None
+        at = datetime.fromtimestamp(int(self.clock.time()), UTC).isoformat()
+        for number in range(1 + (self.rng.random() < 0.2)):
+            told = {
+                "id": f"{version or name}-{self.clock.seconds}-{number}-{self.rng.random()}",
+                "name": name,
+                "change": change,
+                "version": version,
+                "label": label,
+                "at": at,
+            }
+            message = Message(json.dumps(told), self._now(), self._concerned(name, label))
+            self.queue.send(message)
+
+    def _concerned(self, name: str, label: str | None) -> dict[tuple[str, str], int]:
+        return {
+            (es.uid, reference.entry): len(self._noted[es.uid, reference.entry])
+            for es, manifest in self._objects()
+            for reference in manifest.references.values()
+            if reference.key == name and label in {None, reference.selector.value}
+        }
+
+    def _edit_spec(self) -> None:
+        name = self.rng.choice(list(_ROLES))
+        path = _path(name)
+        held = self.fake.find(path)
+        if held is not None:
+            spec = self._spec(name)
+            self._forget_names(held, spec)
+            self.fake.request("PUT", path, body={**held, "spec": spec})
+
+    def _replace_object(self) -> None:
+        name = self.rng.choice(list(_ROLES))
+        held = self.fake.find(_path(name))
+        if held is not None:
+            self.fake.request("DELETE", _path(name))
+        if held is None or self.rng.random() < 0.7:
+            self._create(name)
+
+    def _create(self, name: str) -> None:
+        self.fake.request(
+            "POST",
+            f"{GROUP_PATH}/namespaces/{name}/externalsecrets",
+            body={"metadata": {"name": name}, "spec": self._spec(name)},
+        )
+
+    def _spec(self, name: str) -> dict[str, Any]:
+        items = [item for item in _ITEMS if self.rng.random() < 0.6] or [_ITEMS[0]]
+        self.rng.shuffle(items)
+        documents = [DOCUMENT] if self.rng.random() < 0.5 else []
+        return {
+            "backendType": "secretsManager",
+            "roleArn": _ROLES[name],
+            "dataFrom": documents,
+            "data": items,
+        }
+
+    def _forget_names(self, held: dict[str, Any], spec: dict[str, Any]) -> None:
+        """What an edit drops may go; what a document holds may always."""
+        before = {item["name"] for item in held["spec"]["data"]}
+        self._dropped[held["metadata"]["name"]] |= before - {item["name"] for item in spec["data"]}
+
+    def _collect_garbage(self) -> None:
+        uids = {es.uid for es, _ in self._objects()}
+        for secret in self.fake.request("GET", "/api/v1/secrets")["items"]:
+            owners = secret["metadata"].get("ownerReferences") or []
+            if owners and not any(owner["uid"] in uids for owner in owners):
+                self._was.pop(secret["metadata"]["name"], None)
+                self.fake.request("DELETE", _secret_path(secret["metadata"]["name"]))
+
+    def _spoil_secret(self) -> None:
+        name = self.rng.choice(list(_ROLES))
+        held = self.fake.find(_secret_path(name))
+        if held is None:
+            return
+        if self.rng.random() < 0.4 or not held.get("data"):
+            self.fake.request("DELETE", _secret_path(name))
+        else:
+            entry = self.rng.choice(sorted(held["data"]))
+            spoilt = self.rng.choice([None, "c3BvaWx0"])
+            self.fake.request(
+                "PATCH",
+                _secret_path(name),
+                query={"fieldManager": "kubectl-edit"},
+                body={"data": {entry: spoilt}},
+                content_type=MERGE_PATCH,
+            )
+        self._remember_secret(name)
+
+    # What must hold.
+
+    def _applied(self, _method: str, path: str) -> None:
+        """After each request of a half: no entry vanished, and which notes are there."""
+        name = path.removesuffix("/status").rpartition("/")[2]
+        if "/secrets" in path:
+            name = path.split("/namespaces/")[1].partition("/")[0]
+            before = self._was.get(name, {})
+            after = self._remember_secret(name)
+            held = self.fake.find(_path(name))
+            if held is None:
+                return
+            wanted = {item["name"] for item in held["spec"]["data"]} - self._dropped[name]
+            assert not (before.keys() - after.keys()) & wanted, f"an entry of {name} vanished"
+            assert all(after.values()), f"an entry of {name} was emptied"
+        else:
+            held = self.fake.find(_path(name))
+            if held is not None:
+                es = read_resource(held)
+                for entry, leaves in es.ledger.entries.items():
+                    if leaves.heard is not None:
+                        self._noted[es.uid, entry].add(leaves.heard.id)
+
+    def _remember_secret(self, name: str) -> dict[str, str]:
+        held = self.fake.find(_secret_path(name)) or {}
+        self._was[name] = held.get("data") or {}
+        return self._was[name]
+
+    def _acked(self, message: Message) -> None:
+        """Whoever read the secret when it changed, and still does, has the note or a later one."""
+        told = json.loads(message.body)["id"]
+        still = {
+            (es.uid, entry) for es, manifest in self._objects() for entry in manifest.references
+        }
+        for place in message.concerned.keys() & still:
+            noted = self._noted[place]
+            is_noted = told in noted or len(noted) > message.concerned[place]
+            assert is_noted, f"acknowledged, but {place} has no note of it"
+
+    def _check_rest(self) -> None:
+        assert not self.queue.messages
+        assert not self.reconciler.faults()
+        for es, manifest in self._objects():
+            wanted = self._wanted(manifest)
+            assert self._data(es, wanted) == wanted, f"the Secret of {es.key} is old"
+            for entry in manifest.references:
+                leaves = es.ledger.entry(entry)
+                assert is_covered(leaves, manifest.fingerprint(entry)), f"{entry} of {es.key}"
+        self._check_reads()
+
+    def _check_reads(self) -> None:
+        """One read for each version that was current; one more where something went wrong."""
+        for account in self.accounts.open.values():
+            for entry, reads in account.reads.items():
+                slot = _slot(entry)
+                excused = account.excused[entry] + self._crashes["reconciler"]
+                most = self.secrets.transitions[slot] + excused
+                assert reads <= most, f"{reads} reads of {entry}, at most {most} are justified"
+
+    def _reads(self) -> int:
+        return sum(account.reads.total() for account in self.accounts.open.values())
+
+    def _objects(self) -> list[tuple[ExternalSecret, Manifest]]:
+        found = [read_resource(obj) for obj in self.fake.request("GET", _LISTED)["items"]]
+        return [(es, read_manifest(es.spec, DEFAULTS)) for es in found]
+
+    def _data(self, es: ExternalSecret, wanted: Container[str]) -> dict[str, bytes]:
+        """What the Secret holds, but for entries of somebody else's that the spec does not name."""
+        held = self.fake.find(_secret_path(es.key[1]))
+        if held is None:
+            return {}
+        owned = read_live(held).owned
+        return {
+            name: base64.b64decode(text)
+            for name, text in (held.get("data") or {}).items()
+            if name in wanted or name in owned
+        }
+
+    def _wanted(self, manifest: Manifest) -> dict[str, bytes]:
+        wanted: dict[str, bytes] = {}
+        for item in manifest.items:
+            reference = manifest.references[item.entry]
+            version = self.secrets.current[reference.key, reference.selector.value]
+            value = self.secrets.values[version]
+            if item.name is not None:
+                wanted[item.name] = value
+            else:
+                wanted |= {name: text.encode() for name, text in json.loads(value).items()}
+        return wanted
+
+    def _now(self) -> int:
+        return int(self.fake.request("GET", _LISTED)["metadata"]["resourceVersion"])
+
+
+_LISTED = f"{GROUP_PATH}/externalsecrets"
+
+
+def _slot(entry: str) -> tuple[str, str]:
+    """(secret, label) of a ledger key."""
+    key, _, label = entry.rpartition("/")[2].partition("#")
+    return (key, label)
+
+
+def _path(name: str) -> str:
+    return f"{GROUP_PATH}/namespaces/{name}/externalsecrets/{name}"
+
+
+def _secret_path(name: str) -> str:
+    return f"/api/v1/namespaces/{name}/secrets/{name}"
