@@ -48,8 +48,8 @@ def test_killed_between_receive_and_note_it_hears_the_change_again(served: Serve
     await_kill(served.listener, killed)
 
     assert wired.forwarded(wired.kube, note) == 0
-    assert wired.aws.count(ACKNOWLEDGE) == 0
-    assert wired.undone() == 1, "a message was acknowledged before its note was written"
+    assert wired.aws.count(ACKNOWLEDGE) == 0, "a message was acknowledged before its note"
+    assert wired.undone() == 1
     assert wired.heard("app") == {}
 
     served.come_back()
