@@ -11,8 +11,9 @@ may be repeated.
 """
 
 import json
+import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -26,6 +27,11 @@ from externalsecret.errors import GiveUp, HarkError, Retry
 GROUP_PATH = "/apis/kubernetes-client.io/v1"
 FIELD_MANAGER = "hark"
 MERGE_PATCH = "application/merge-patch+json"
+_TOKEN_SECONDS = 10.0
+"""So long the library is not asked again for the token, for it configures itself anew each time,
+which costs a quarter of a request. It reads a pod's token once a minute, and looks for another
+token five minutes before one expires.
+"""
 _PASSING = {
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.CONFLICT,
@@ -99,8 +105,15 @@ def connect(
 class HttpKubeApi:
     """KubeApi over the client library's connection pool. Threads share it."""
 
-    def __init__(self, configuration: Configuration, timeout: float) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._configuration = configuration
+        self._clock = clock
+        self._token: tuple[float, str | None] = (float("-inf"), None)
         self._host: str = configuration.host.rstrip("/")
         self._pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
         self._timeout = timeout
@@ -156,10 +169,20 @@ class HttpKubeApi:
 
     def _headers(self, accept: str, content_type: str) -> dict[str, str]:
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "hark"}
-        token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        token = self._bearer_token()
         if token:
             headers["Authorization"] = token
         return headers
+
+    def _bearer_token(self) -> str | None:
+        asked_at, token = self._token
+        now = self._clock()
+        if now - asked_at >= _TOKEN_SECONDS:
+            token = self._configuration.get_api_key_with_prefix(
+                "BearerToken", alias="authorization"
+            )
+            self._token = (now, token)
+        return token
 
 
 def _lines(reply: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
