@@ -6,6 +6,7 @@ Run by `hark listen` and `hark run`.
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
@@ -54,7 +55,8 @@ def start(half: Half) -> Callable[[], None]:
         half.api,
         metrics,
         stop=ended,
-        on_reply=index.upsert,
+        on_reply=index.refresh,
+        standing=index.uncovered,
         on_pruned=lambda: half.fail(outdated("status.keys.heard")),
     )
     for path in list_paths(settings.watched_namespaces):
@@ -70,7 +72,8 @@ def start(half: Half) -> Callable[[], None]:
         )
     holds: list[Hold] = []
     for url in settings.queue_urls:
-        half.spawn(f"source {url}", lambda url=url: _listen(url, half, ear, holds))  # type: ignore[misc]
+        opening = partial(_listen, url, half, ear, holds)
+        half.spawn(f"opening {url}", opening, until_stop=False)
     half.await_lists()
 
     def end() -> None:
@@ -84,7 +87,9 @@ def start(half: Half) -> Callable[[], None]:
 
 
 def _listen(url: str, half: Half, ear: Ear, holds: list[Hold]) -> None:
-    """Open one queue and listen to it until the stop."""
+    """Open one queue, then listen to it until the stop: by threads that, started again after a
+    fault, go on with the same source and with what is held of it.
+    """
     source = _open(url, half, ear)
     if source is None:
         return
@@ -92,7 +97,7 @@ def _listen(url: str, half: Half, ear: Ear, holds: list[Hold]) -> None:
     holds.append(hold)
     half.spawn(f"hold {source.name}", hold.run)
     try:
-        Listener(source, aws.parse, hold, ear).run()
+        half.spawn(f"source {source.name}", Listener(source, aws.parse, hold, ear).run)
     except Exception:
         # The thread starts again with a new hold; what this one holds comes back by itself.
         hold.close(0.0)

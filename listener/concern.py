@@ -6,6 +6,7 @@ returns.
 """
 
 import hashlib
+from dataclasses import replace
 
 from externalsecret.ledger import Heard
 from externalsecret.reference import Reference, Select
@@ -38,12 +39,34 @@ def note_of(reference: Reference, event: ChangeEvent, via: str) -> Heard:
     """What the ledger shall say of this event.
 
     A version is told only where the event says that this very reference now reads it. What is gone
-    or back, or moved with another label, is worth a look whatever version stands in the message.
+    or back, moved with another label, or a member of a path is worth a look whatever version stands
+    in the message.
     """
-    version = event.version if event.change is Change.VALUE else None
-    if reference.selector.select is Select.LABEL and event.label != reference.selector.value:
-        version = None
+    version = event.version if _is_told(reference, event) else None
     return Heard(_short(event.id), version, event.at or None, via)
+
+
+def in_place_of(standing: Heard | None, note: Heard) -> Heard:
+    """The note to write where another one stands that no read has covered yet (None: no such one).
+
+    Messages come in any order, so the later one may name just the version that was read last: the
+    ledger would then look covered and the change that was noted before be lost. Unless both name
+    the same version the note names none, and somebody looks which one is current.
+    """
+    if standing is None or standing.version == note.version:
+        return note
+    if standing.id == note.id:
+        return standing
+    return replace(note, version=None)
+
+
+def _is_told(reference: Reference, event: ChangeEvent) -> bool:
+    """Whether the event's version is what this reference reads now."""
+    if event.change is not Change.VALUE:
+        return False
+    if reference.selector.select is Select.LABEL:
+        return event.label == reference.selector.value
+    return reference.selector.select is Select.LATEST and event.label is None
 
 
 def _moved(label: str) -> frozenset[str]:

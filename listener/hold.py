@@ -47,6 +47,8 @@ class Hold:
         """Hold these from now on."""
         with self._changed:
             self._held.update((delivery.receipt, delivery) for delivery in deliveries)
+            # The source may have learned just now how long it hides messages.
+            self._extend_at = min(self._extend_at, self._clock() + self._source.extend_every)
             self._tell()
 
     def finish(self, deliveries: Sequence[Delivery]) -> None:
@@ -79,28 +81,32 @@ class Hold:
         closed.
         """
         with self._changed:
-            self._changed.wait_for(self._has_work, timeout=self._extend_at - self._clock())
-            if self._closed:
-                return False
+            while not self._has_work():
+                self._changed.wait(self._extend_at - self._clock())
+            is_last = self._closed
             finished = self._finished
             self._finished = []
         if finished:
             self._acknowledge(finished)
+        if is_last:
+            return False
         if self._clock() >= self._extend_at:
             self._extend()
         return True
 
     def _has_work(self) -> bool:
-        return self._closed or bool(self._finished)
+        return self._closed or bool(self._finished) or self._clock() >= self._extend_at
 
     def _acknowledge(self, finished: list[Delivery]) -> None:
         try:
-            failed = self._source.ack(finished)
+            failed: Sequence[Delivery] = self._source.ack(finished)
         except HarkError as error:
             log.warning("ack.failed", source=self._source.name, error=str(error))
             failed = finished
+        finally:
+            # Whatever happened: what is not deleted shall come again, not be kept for ever.
+            self.drop(finished)
         self._metrics.ack_failures.labels(self._source.name).inc(len(failed))
-        self.drop(finished)
 
     def _extend(self) -> None:
         with self._changed:

@@ -19,7 +19,7 @@ from typing import Any
 from externalsecret import identity
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend, SecretId
-from externalsecret.ledger import Heard, Ledger, read_ledger
+from externalsecret.ledger import Heard, Ledger, is_covered, read_ledger
 from externalsecret.manifest import Defaults, Manifest, is_managed, read_manifest
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
@@ -37,6 +37,12 @@ class Target:
     reference: Reference
     heard: str
     """Id of the note that stands there, as far as the index knows; "" for none."""
+    served: str
+    """Id of the note that the last read served; "" for none."""
+
+    def has(self, note: Heard) -> bool:
+        """Whether this very note stands there, or was served already: to repeat it says nothing."""
+        return note.id in {self.heard, self.served}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class _Record:
     version: int
     references: tuple[Reference, ...]
     heard: Mapping[str, str]
+    served: Mapping[str, str]
+    uncovered: Mapping[str, Heard]
 
 
 OnMissed = Callable[[Key, Mapping[str, Heard]], None]
@@ -71,12 +79,27 @@ class Index:
 
     def upsert(self, obj: dict[str, Any]) -> None:
         """Take an object as it is now, unless something newer is known already."""
+        self._keep(obj, is_known=False)
+
+    def refresh(self, obj: dict[str, Any]) -> None:
+        """As `upsert`, for the reply to a note: it brings back nothing that is gone meanwhile."""
+        self._keep(obj, is_known=True)
+
+    def uncovered(self, key: Key) -> Mapping[str, Heard]:
+        """The notes of an object that no read has covered yet, by entry."""
+        with self._lock:
+            record = self._records.get(key)
+        return {} if record is None else record.uncovered
+
+    def _keep(self, obj: dict[str, Any], *, is_known: bool) -> None:
         key = key_of(obj)
         version = int(obj["metadata"]["resourceVersion"])
         record = self._record(obj, version)
         with self._lock:
             known = self._records.get(key)
             if known is not None and known.version > version:
+                return
+            if known is None and is_known:
                 return
             self._forget(key)
             self._records[key] = record
@@ -92,7 +115,11 @@ class Index:
         for reference in record.references:
             if reference.entry not in before:
                 note = self._recent.note_for(reference)
-                if note is not None and record.heard.get(reference.entry) != note.id:
+                known_ids = {
+                    record.heard.get(reference.entry),
+                    record.served.get(reference.entry),
+                }
+                if note is not None and note.id not in known_ids:
                     missed[reference.entry] = note
         if missed:
             self._on_missed(key, missed)
@@ -111,7 +138,10 @@ class Index:
     def lookup(self, event: ChangeEvent) -> list[Target]:
         """Every read that this change concerns."""
         with self._lock:
-            found = {place for slot in slots_asked(event.secret) for place in self._slots[slot]}
+            # `get`: a slot that is asked for must not come to be by that.
+            found = {
+                place for slot in slots_asked(event.secret) for place in self._slots.get(slot, ())
+            }
             targets = list(self._targets(event, found))
         return sorted(targets, key=lambda target: (target.key, target.reference.entry))
 
@@ -120,23 +150,40 @@ class Index:
             record = self._records[key]
             for reference in record.references:
                 if reference.entry == entry and concerns(reference, event):
-                    yield Target(key, reference, record.heard.get(entry, ""))
+                    heard, served = record.heard.get(entry, ""), record.served.get(entry, "")
+                    yield Target(key, reference, heard, served)
 
     def _record(self, obj: Mapping[str, Any], version: int) -> _Record:
         spec = obj.get("spec") or {}
         ledger = read_ledger(obj.get("status") or {}, obj["metadata"]["uid"])
-        heard = {key: entry.heard.id for key, entry in ledger.entries.items() if entry.heard}
+        nothing = _Record(version, (), {}, {}, {})
         if not is_managed(spec, self._instance_id):
-            return _Record(version, (), {})
+            return nothing
         try:
             manifest = read_manifest(spec, self._defaults)
         except GiveUp:
-            return _Record(version, (), {})
+            return nothing
         references = tuple(
             replace(reference, secret=_learned(manifest, ledger, reference))
             for reference in manifest.references.values()
         )
-        return _Record(version, references, heard)
+        entries = {entry: ledger.entry(entry) for entry in manifest.references}
+        heard = {name: entry.heard for name, entry in entries.items() if entry.heard is not None}
+        return _Record(
+            version,
+            references,
+            heard={name: note.id for name, note in heard.items()},
+            served={
+                name: entry.synced.note
+                for name, entry in entries.items()
+                if entry.synced is not None and entry.synced.note
+            },
+            uncovered={
+                name: note
+                for name, note in heard.items()
+                if not is_covered(entries[name], manifest.fingerprint(name))
+            },
+        )
 
     def _forget(self, key: Key) -> None:
         record = self._records.pop(key, None)

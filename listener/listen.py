@@ -14,6 +14,7 @@ nothing.
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,12 +22,12 @@ from enum import Enum
 
 import structlog
 
-from externalsecret.errors import HarkError
+from externalsecret.errors import HarkError, whereabouts
 from externalsecret.ledger import Heard
 from externalsecret.reflect import Key
 from listener.concern import note_of
 from listener.hold import Hold
-from listener.index import Index
+from listener.index import Index, Target
 from listener.messages.eventbridge import DERIVED
 from listener.messages.meaning import (
     ChangeEvent,
@@ -103,16 +104,30 @@ class Listener:
         name = self._source.name
         self._ear.metrics.received.labels(name).inc(len(deliveries))
         self._ear.metrics.last_message.labels(name).set(self._ear.now())
-        self._hold.take(deliveries)
+        # Without the body, of which nothing is needed once it was parsed: hundreds may be held.
+        held = [replace(delivery, body="") for delivery in deliveries]
+        self._hold.take(held)
+        if not self._await_fresh():
+            self._hand_back(held)
+            return
         sorted_out: dict[_Fate, list[Delivery]] = {fate: [] for fate in _Fate}
-        for delivery in deliveries:
-            sorted_out[self._take_one(delivery)].append(delivery)
+        for delivery, slim in zip(deliveries, held, strict=True):
+            sorted_out[self._take_safely(delivery, slim)].append(slim)
         if sorted_out[_Fate.FINISHED]:
             self._hold.finish(sorted_out[_Fate.FINISHED])
         if sorted_out[_Fate.UNREADABLE]:
             self._reject(sorted_out[_Fate.UNREADABLE])
 
-    def _take_one(self, delivery: Delivery) -> _Fate:
+    def _take_safely(self, delivery: Delivery, slim: Delivery) -> _Fate:
+        """As `_take_one`; what our own code cannot cope with stops no neighbour either."""
+        try:
+            return self._take_one(delivery, slim)
+        except Exception as fault:  # noqa: BLE001 - its text may quote the message
+            self._ear.metrics.malformed.labels(self._source.name).inc()
+            log.error("message.fault", source=self._source.name, fault=whereabouts(fault))
+            return _Fate.UNREADABLE
+
+    def _take_one(self, delivery: Delivery, slim: Delivery) -> _Fate:
         """Deal with one message as far as it can be dealt with at once."""
         try:
             meaning = self._parse(delivery.body, delivery.origin)
@@ -131,26 +146,25 @@ class Listener:
         notes = self._match(events)
         if notes is None:
             return self._ignored(IgnoredReason.UNUSED_SECRET)
-        self._note(delivery, events, notes)
+        self._note(slim, events, notes)
         return _Fate.BEING_NOTED
 
     def _match(self, events: Sequence[ChangeEvent]) -> dict[Key, dict[str, Heard]] | None:
         """What has to be noted where; None when the events concern nobody."""
-        notes: dict[Key, dict[str, Heard]] = {}
-        concerned = False
+        found: dict[tuple[Key, str], tuple[Target, Heard]] = {}
         for event in events:
             # Before the look-up: a reader that appears in between finds it there.
             self._ear.recent.remember(event, self._source.via)
             for target in self._ear.index.lookup(event):
-                concerned = True
                 note = note_of(target.reference, event, self._source.via)
-                place = notes.setdefault(target.key, {})
-                # A note that repeats the id already there is no write.
-                if target.heard != note.id:
-                    place[target.reference.entry] = note
-        if not concerned:
+                found[target.key, target.reference.entry] = (target, note)
+        if not found:
             return None
-        return {key: heard for key, heard in notes.items() if heard}
+        notes: defaultdict[Key, dict[str, Heard]] = defaultdict(dict)
+        for (key, entry), (target, note) in found.items():
+            if not target.has(note):
+                notes[key][entry] = note
+        return notes
 
     def _note(
         self,
@@ -193,6 +207,24 @@ class Listener:
             self._source.reject(deliveries)
         except HarkError as error:
             log.warning("reject.failed", source=self._source.name, error=str(error))
+
+    def _await_fresh(self) -> bool:
+        """Wait while the watch is down, which it may have become during a long poll; False when
+        stopped.
+        """
+        while not self._ear.stop.is_set():
+            if self._ear.is_fresh():
+                return True
+            self._ear.stop.wait(_PAUSE)
+        return False
+
+    def _hand_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Let others have at once what came while we were stopping."""
+        self._hold.drop(deliveries)
+        try:
+            self._source.retry(deliveries, 0.0)
+        except HarkError as error:
+            log.warning("retry.failed", source=self._source.name, error=str(error))
 
     def _may_receive(self) -> bool:
         return (
@@ -239,5 +271,5 @@ def _identified(event: ChangeEvent, delivery: Delivery) -> ChangeEvent:
 def _epoch(at: str) -> float | None:
     try:
         return datetime.fromisoformat(at).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -43,11 +43,11 @@ class Recent:
     def remember(self, event: ChangeEvent, via: str) -> None:
         """Keep a change for a while. Call it before the change is matched."""
         with self._lock:
-            if event.id not in self._events:
-                for slot in slots_asked(event.secret):
-                    self._slots[slot].append(event.id)
+            # Whoever sends messages may give one id to two secrets.
+            self._forget(event.id)
             self._events[event.id] = _Remembered(event, via, self._clock())
-            self._events.move_to_end(event.id)
+            for slot in slots_asked(event.secret):
+                self._slots[slot].append(event.id)
             self._forget_old()
 
     def note_for(self, reference: Reference) -> Heard | None:
@@ -71,8 +71,13 @@ class Recent:
             identity, first = next(iter(self._events.items()))
             if first.at >= oldest and len(self._events) <= _MOST:
                 return
-            del self._events[identity]
-            for slot in slots_asked(first.event.secret):
-                self._slots[slot].remove(identity)
-                if not self._slots[slot]:
-                    del self._slots[slot]
+            self._forget(identity)
+
+    def _forget(self, identity: str) -> None:
+        forgotten = self._events.pop(identity, None)
+        if forgotten is None:
+            return
+        for slot in slots_asked(forgotten.event.secret):
+            self._slots[slot].remove(identity)
+            if not self._slots[slot]:
+                del self._slots[slot]
