@@ -6,6 +6,7 @@ Exit code 1 when a figure is beyond its goal, so that CI can hold the goals.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -44,6 +45,9 @@ def main() -> int:
     """Run what was asked for; the exit code."""
     arguments = _arguments()
     print(DEFINITIONS, "\n")
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load > processors / 2:
+        print(f"This machine is not quiet (load {load:.1f}); a p99 will tell of that.\n")
     rows: list[figures.Row] = []
     with _cluster(arguments.cluster) as cluster:
         install_definition(cluster)
