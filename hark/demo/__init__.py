@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         perform(Path(arguments.cluster) if arguments.cluster else None, keep=arguments.keep)
     except KeyboardInterrupt:
-        print("hark demo: stopped, and everything removed.", file=sys.stderr)
+        print("hark demo: stopped before its end; what it started is gone.", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         raise

@@ -49,8 +49,8 @@ def settle(stage: Stage, screen: Screen, told_before: int, seconds: float) -> No
         screen.say(sentence)
     _search(stage)
     screen.say(
-        "Every value was looked for in the logs and metrics of all processes, in the "
-        "ExternalSecret and in the Events: it is nowhere."
+        "Every value was looked for in the logs of all three processes, the metrics of the two "
+        "that run, the ExternalSecret and the Events: it is nowhere."
     )
 
 

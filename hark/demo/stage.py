@@ -18,7 +18,7 @@ from externalsecret.errors import HarkError
 from externalsecret.kubeapi import GROUP_PATH
 from hark.demo.cloud import Cloud
 from hark.demo.guest import CRDS, NAMESPACES, Guest
-from hark.demo.outcome import Refused, await_until
+from hark.demo.outcome import Refused, Unexpected, await_until
 from hark.demo.screen import Screen
 from testbed import binaries
 from testbed.actions import pass_on
@@ -136,11 +136,11 @@ class Stage:
             self.guest.spare(f"{CRDS}/{self.definition['metadata']['name']}")
         # Nothing is printed before: whoever reads may be gone.
         left = self.guest.remove()
+        if left:
+            raise Unexpected(f"Some of what the demo made is still there: {', '.join(left)}.")
         self._screen.say("What the demo made in the cluster was removed.")
         if spared:
             self._screen.say("Only the definition stays, as there are ExternalSecrets of others.")
-        for path in left:
-            self._screen.say(f"This is still there; delete it: {path}")
 
     def _is_used_by_others(self) -> bool:
         """Whether the definition serves ExternalSecrets that came later, as far as we can see."""

@@ -189,7 +189,7 @@ def test_ctrl_c_in_the_middle_removes_everything(room: Room) -> None:
         demo.send_signal(signal.SIGINT)
         rest, _ = demo.communicate(timeout=60)
         assert demo.returncode == 130
-    assert "everything removed" in rest
+    assert "stopped before its end" in rest
     assert room.is_empty()
 
 
@@ -224,6 +224,24 @@ def test_what_somebody_else_made_is_neither_used_nor_deleted(
     assert "clusterroles/hark-reconciler exists already" in output
     assert names(control_plane) == before
     assert room.is_empty()
+
+
+def test_the_definition_stays_while_it_serves_others(control_plane: ControlPlane) -> None:
+    before = names(control_plane)
+    with Stage(Screen(), control_plane.admin_kubeconfig) as stage:
+        stage.install_rights()
+        stage.install_definition()
+        theirs = {
+            "apiVersion": "kubernetes-client.io/v1",
+            "kind": "ExternalSecret",
+            "metadata": {"name": "theirs"},
+            "spec": {"backendType": "secretsManager", "data": []},
+        }
+        path = "/apis/kubernetes-client.io/v1/namespaces/default/externalsecrets"
+        control_plane.request("POST", path, theirs)
+    definition = {"externalsecrets.kubernetes-client.io"}
+    assert names(control_plane) == {**before, COLLECTIONS[-1]: before[COLLECTIONS[-1]] | definition}
+    assert control_plane.request("GET", f"{path}/theirs")
 
 
 def test_a_value_that_is_read_twice_is_not_as_told(control_plane: ControlPlane) -> None:
