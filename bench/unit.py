@@ -39,7 +39,6 @@ class Unit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.request("DELETE", f"/api/v1/namespaces/{self._namespace}")
         self._client.close()
 
     def measure(self, times: int, pause: float) -> None:
