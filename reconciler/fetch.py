@@ -22,7 +22,7 @@ import structlog
 
 from externalsecret.errors import HarkError, Retry, whereabouts
 from externalsecret.reference import Reference
-from reconciler.backends.contract import Backend, CannotLook, Look, Read
+from reconciler.backends.contract import Backend, CannotLook, Look, Read, Versions
 from reconciler.cache import Cache, satisfies
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Answer, Ask, Lane, Verb
@@ -262,7 +262,7 @@ class LaneWork:
                         settled.append((party, slot, answer))
                     else:
                         self._waiting.setdefault(slot, _Waiting()).asks.append((ask, party))
-                if not isinstance(answer.result, HarkError):
+                if _may_be_kept(answer.result):
                     self._cache.keep(slot[0], (self._lane, slot[1]), answer)
             if self._waiting:
                 self._changed.notify()
@@ -298,6 +298,13 @@ def _settle(party: _Party, slot: _Slot, answer: Answer) -> bool:
     party.answers[slot] = answer
     party.open -= 1
     return party.open == 0
+
+
+def _may_be_kept(result: Read | Look) -> bool:
+    """A refusal in whatever form is asked for anew: that it ends is announced nowhere."""
+    if isinstance(result, Versions):
+        return not result.gone
+    return not isinstance(result, HarkError)
 
 
 def _unanswered() -> Retry:

@@ -1,29 +1,41 @@
 from reconciler.rereads import Rereads
 
-KEY = ("team", "app")
+KEY = ("team", "shop")
 
 
-def test_a_version_is_looked_for_as_often_as_there_are_delays_and_then_let_go() -> None:
-    rereads = Rereads((1.0, 3.0))
-    delays = [rereads.next_delay(KEY, "entry", "note") for _ in range(3)]
-    assert delays == [1.0, 3.0, None]
+def test_each_wait_is_given_once_and_then_no_more() -> None:
+    rereads = Rereads((1, 2))
+    assert [rereads.next_delay(KEY, "db", "note") for _ in range(4)] == [1, 2, None, 1]
 
 
-def test_every_note_has_tries_of_its_own() -> None:
-    rereads = Rereads((1.0,))
-    assert rereads.next_delay(KEY, "entry", "one") == 1.0
-    assert rereads.next_delay(KEY, "entry", "other") == 1.0
+def test_every_note_entry_and_object_has_its_own_tries() -> None:
+    rereads = Rereads((1, 2))
+    rereads.next_delay(KEY, "db", "note")
+    assert rereads.next_delay(KEY, "db", "other note") == 1
+    assert rereads.next_delay(KEY, "other", "note") == 1
+    assert rereads.next_delay(("team", "other"), "db", "note") == 1
 
 
-def test_an_answer_since_the_note_was_first_seen_serves_everybody() -> None:
-    rereads = Rereads((1.0,))
-    assert rereads.first_seen("note", 5.0) == 5.0
-    assert rereads.first_seen("note", 6.0) == 5.0
+def test_a_note_was_first_seen_when_it_was_first_asked_for() -> None:
+    rereads = Rereads((1,))
+    assert rereads.first_seen("note", 5) == 5
+    assert rereads.first_seen("note", 9) == 5
+    assert rereads.first_seen("other", 9) == 9
 
 
-def test_after_a_try_in_vain_only_an_answer_since_the_next_try_will_do() -> None:
-    rereads = Rereads((1.0,))
-    rereads.first_seen("note", 5.0)
-    rereads.next_delay(KEY, "entry", "note")
-    assert rereads.first_seen("note", 7.0) == 7.0
-    assert rereads.first_seen("note", 8.0) == 7.0
+def test_the_next_try_asks_for_something_newer_than_the_last() -> None:
+    rereads = Rereads((1,))
+    rereads.first_seen("note", 5)
+    rereads.next_delay(KEY, "db", "note")
+    assert rereads.first_seen("note", 9) == 9
+
+
+def test_memory_is_bounded_and_what_is_forgotten_begins_anew() -> None:
+    rereads = Rereads((1, 2))
+    rereads.next_delay(KEY, "db", "note")
+    rereads.first_seen("note", 5)
+    for number in range(20_000):
+        rereads.next_delay(KEY, "db", f"{number}")
+        rereads.first_seen(f"{number}", 6)
+    assert rereads.next_delay(KEY, "db", "note") == 1
+    assert rereads.first_seen("note", 9) == 9

@@ -12,7 +12,7 @@ import structlog
 
 from simulation.world import World
 
-SEEDS = int(os.environ.get("HARK_SIMULATION_SEEDS", "300"))
+SEEDS = int(os.environ.get("HARK_SIMULATION_SEEDS", "200"))
 FIRST = int(os.environ.get("HARK_SIMULATION_FIRST", "0"))
 _STEPS = 150
 _CHUNKS = 4

@@ -1,0 +1,342 @@
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from externalsecret.errors import GiveUp, HarkError, Retry
+from externalsecret.redacted import Redacted
+from externalsecret.reference import Reference
+from fakes.resources import LANE, Clock, entry_of, reference
+from reconciler.backends.contract import Backend, Look, Read, Value, Versions
+from reconciler.backends.memory import MemoryBackend
+from reconciler.cache import Cache
+from reconciler.fetch import FLIGHTS_PER_LANE, Answers, Fetcher, LaneWork
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.reads import Ask, Lane, Verb
+
+READ_DB = (Verb.READ, entry_of("db"))
+FAR_LANE = replace(LANE, region="us-east-1")
+
+
+class Stepped:
+    """A Fetcher whose flights are stepped by the test."""
+
+    def __init__(self, backend: Backend | None = None) -> None:
+        self.clock = Clock()
+        self.backend = MemoryBackend()
+        self.lanes: list[LaneWork] = []
+        self.registry = CollectorRegistry()
+        serving = backend or self.backend
+        self.fetcher = Fetcher(
+            lambda _lane: serving,
+            Cache(100_000),
+            ReconcilerMetrics(self.registry),
+            clock=self.clock,
+            start=lambda lane, _name: self.lanes.append(lane),
+        )
+        # The first use opens the backend, which tells how much a batch holds.
+        self.lane = self.fetcher.lane(LANE)
+        self.lane.backend()
+
+    def put(self, *names: str, version: str = "v1") -> None:
+        for name in names:
+            self.backend.put(name, version.encode(), version)
+
+    def submit(
+        self, name: str = "db", *, since: float = 0, version: str | None = None, verb: str = "read"
+    ) -> list[Answers]:
+        answers: list[Answers] = []
+        ask = Ask(Verb(verb), reference(name), since, version)
+        self.fetcher.submit(LANE, [ask], answers.append)
+        return answers
+
+    def fly(self) -> None:
+        load = self.lane.depart()
+        assert load is not None
+        self.lane.land(load, self.lane.ask(load))
+
+    def reads(self, name: str = "db") -> int:
+        return self.backend.reads[entry_of(name)]
+
+
+def version_in(answers: list[Answers]) -> str:
+    result = answers[0][READ_DB].result
+    assert isinstance(result, Value)
+    return result.version
+
+
+def test_asks_for_the_same_share_one_answer() -> None:
+    stepped = Stepped()
+    stepped.put("db")
+    first, second = stepped.submit(), stepped.submit()
+    stepped.fly()
+    assert version_in(first) == version_in(second) == "v1"
+    assert stepped.reads() == 1
+    assert stepped.lane.depart() is None
+
+
+def test_a_second_ask_is_answered_from_the_cache_at_once() -> None:
+    stepped = Stepped()
+    stepped.put("db")
+    stepped.submit()
+    stepped.fly()
+    assert version_in(stepped.submit()) == "v1"
+    assert stepped.reads() == 1
+
+
+def test_who_asks_for_several_things_is_called_once_with_all() -> None:
+    stepped = Stepped()
+    stepped.put("db", "web")
+    stepped.submit("web")
+    stepped.fly()
+    answers: list[Answers] = []
+    asks = [Ask(Verb.READ, reference(name), 0) for name in ("db", "web")]
+    stepped.fetcher.submit(LANE, asks, answers.append)
+    assert answers == []
+    stepped.fly()
+    assert len(answers) == 1
+    assert set(answers[0]) == {READ_DB, (Verb.READ, entry_of("web"))}
+
+
+def test_batches_form_while_earlier_calls_fly_and_hold_what_one_call_holds() -> None:
+    stepped = Stepped()
+    names = [f"n{number}" for number in range(25)]
+    stepped.put("db", *names)
+    stepped.submit()
+    flying = stepped.lane.depart()
+    assert flying is not None
+    waiting = [stepped.submit(name) for name in names]
+    stepped.fly()
+    stepped.fly()
+    assert all(waiting)
+    assert stepped.backend.calls["read"] == 2
+
+
+def test_looks_and_reads_do_not_travel_in_one_call() -> None:
+    stepped = Stepped()
+    stepped.put("db", "web")
+    stepped.submit("db", verb="look")
+    stepped.submit("web")
+    stepped.fly()
+    assert (stepped.backend.calls["look"], stepped.backend.calls["read"]) == (1, 0)
+
+
+def test_who_asks_while_it_flies_shares_the_answer_when_the_call_is_young_enough() -> None:
+    stepped = Stepped()
+    stepped.put("db")
+    stepped.submit()
+    load = stepped.lane.depart()
+    assert load is not None
+    joined = stepped.submit(since=load.began)
+    stepped.lane.land(load, stepped.lane.ask(load))
+    assert version_in(joined) == "v1"
+    assert stepped.reads() == 1
+
+
+def test_who_joined_for_a_version_that_the_call_did_not_bring_flies_again() -> None:
+    stepped = Stepped()
+    stepped.put("db")
+    stepped.submit()
+    load = stepped.lane.depart()
+    assert load is not None
+    old = stepped.lane.ask(load)
+    stepped.put("db", version="v2")
+    stepped.clock.seconds += 1
+    joined = stepped.submit(since=stepped.clock.seconds, version="v2")
+    assert stepped.lane.depart() is None
+    stepped.lane.land(load, old)
+    assert joined == []
+    stepped.fly()
+    assert version_in(joined) == "v2"
+
+
+def test_who_must_know_newer_than_what_flies_is_flown_besides_and_both_land() -> None:
+    stepped = Stepped()
+    stepped.put("db")
+    first = stepped.submit()
+    early = stepped.lane.depart()
+    assert early is not None
+    old = stepped.lane.ask(early)
+    stepped.put("db", version="v2")
+    stepped.clock.seconds += 1
+    second = stepped.submit(since=stepped.clock.seconds)
+    late = stepped.lane.depart()
+    assert late is not None
+    third = stepped.submit(since=stepped.clock.seconds)
+    stepped.lane.land(early, old)
+    stepped.lane.land(late, stepped.lane.ask(late))
+    assert [version_in(answers) for answers in (first, second, third)] == ["v1", "v2", "v2"]
+    assert version_in(stepped.submit(since=stepped.clock.seconds)) == "v2"
+
+
+def test_a_failure_is_told_to_all_and_kept_by_nobody() -> None:
+    stepped = Stepped()
+    stepped.backend.fail("db", GiveUp("no", reason="Denied"))
+    answers = stepped.submit()
+    stepped.fly()
+    assert isinstance(answers[0][READ_DB].result, GiveUp)
+    stepped.backend.fail("db", None)
+    stepped.put("db")
+    again = stepped.submit()
+    stepped.fly()
+    assert version_in(again) == "v1"
+
+
+def test_what_is_marked_for_deletion_is_looked_at_anew_each_time() -> None:
+    stepped = Stepped()
+    stepped.put("db")
+    stepped.backend.mark_deleted("db")
+    for _ in range(2):
+        stepped.submit(verb="look")
+        stepped.fly()
+    assert stepped.backend.calls["look"] == 2
+
+
+def test_after_a_passing_failure_the_lane_pauses_longer_each_time() -> None:
+    stepped = Stepped()
+    stepped.backend.fail("db", Retry("away", reason="BackendUnavailable"))
+    for least in (0.2, 0.4):
+        stepped.submit()
+        stepped.fly()
+        stepped.submit()
+        stepped.clock.seconds += least - 0.01
+        assert stepped.lane.depart() is None
+        stepped.clock.seconds += 20
+
+
+def test_a_pause_that_was_asked_for_is_kept() -> None:
+    stepped = Stepped()
+    stepped.backend.fail("db", Retry("slow", reason="Throttled", after=60))
+    stepped.submit()
+    stepped.fly()
+    stepped.submit()
+    stepped.clock.seconds += 59
+    assert stepped.lane.depart() is None
+    stepped.clock.seconds += 1
+    assert stepped.lane.depart() is not None
+
+
+def test_a_lasting_failure_pauses_nobody() -> None:
+    stepped = Stepped()
+    stepped.backend.fail("db", GiveUp("no", reason="Denied"))
+    stepped.submit()
+    stepped.fly()
+    stepped.submit()
+    assert stepped.lane.depart() is not None
+
+
+class Odd:
+    """A backend that misbehaves."""
+
+    batch_size = 20
+
+    def __init__(self, answer: Callable[[Sequence[Reference]], Mapping[str, Read]]) -> None:
+        self._answer = answer
+
+    def read(self, references: Sequence[Reference]) -> Mapping[str, Read]:
+        return self._answer(references)
+
+    def look(self, references: Sequence[Reference]) -> Mapping[str, Look]:
+        return {one.entry: Versions(None, {}, "") for one in references}
+
+    def sweep(self, references: Sequence[Reference]) -> Mapping[str, Look]:
+        return self.look(references)
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def _faulty(references: Sequence[Reference]) -> Mapping[str, Read]:
+    raise KeyError(f"the value of {references[0].key} is hunter2")
+
+
+def _silent(_references: Sequence[Reference]) -> Mapping[str, Read]:
+    return {}
+
+
+@pytest.mark.parametrize("answer", [_faulty, _silent])
+def test_a_faulty_backend_is_an_answer_to_try_again_and_never_the_end_of_a_lane(
+    answer: Callable[[Sequence[Reference]], Mapping[str, Read]],
+) -> None:
+    stepped = Stepped(Odd(answer))
+    answers = stepped.submit()
+    stepped.fly()
+    result = answers[0][READ_DB].result
+    assert isinstance(result, Retry)
+    assert "hunter2" not in str(result)
+
+
+def test_a_backend_that_cannot_be_opened_is_tried_again_at_the_next_flight() -> None:
+    troubles: list[HarkError] = [GiveUp("no role", reason="Denied")]
+    backend = MemoryBackend()
+    backend.put("db", b"x", "v1")
+
+    def open_backend(_lane: Lane) -> Backend:
+        if troubles:
+            raise troubles.pop()
+        return backend
+
+    lanes: list[LaneWork] = []
+    fetcher = Fetcher(
+        open_backend,
+        Cache(1000),
+        ReconcilerMetrics(CollectorRegistry()),
+        start=lambda lane, _name: lanes.append(lane),
+    )
+    answers: list[Answers] = []
+    for _ in range(2):
+        fetcher.submit(LANE, [Ask(Verb.READ, reference("db"), 0)], answers.append)
+        load = lanes[0].depart()
+        assert load is not None
+        lanes[0].land(load, lanes[0].ask(load))
+    assert isinstance(answers[0][READ_DB].result, GiveUp)
+    assert isinstance(answers[1][READ_DB].result, Value)
+
+
+def test_only_what_was_answered_counts_as_a_value_read() -> None:
+    stepped = Stepped()
+    stepped.put("db")
+    stepped.submit()
+    stepped.submit("none")
+    stepped.submit("db", verb="look")
+    stepped.fly()
+    stepped.fly()
+    labels = {"backend": "secretsmanager"}
+    count = stepped.registry.get_sample_value
+    assert count("hark_reconciler_value_reads_total", labels) == 1
+    assert count("hark_reconciler_looks_total", labels) == 1
+
+
+def test_a_slow_lane_holds_no_other_and_has_a_few_flights_at_once() -> None:
+    gate = threading.Event()
+    slow, fast = MemoryBackend(gate), MemoryBackend()
+    slow.batch_size = 1
+    for backend in (slow, fast):
+        for name in ["db", *map(str, range(10))]:
+            backend.put(name, b"x", "v1")
+    fetcher = Fetcher(
+        lambda lane: slow if lane == LANE else fast,
+        Cache(100_000),
+        ReconcilerMetrics(CollectorRegistry()),
+    )
+    landed = threading.Event()
+    ended = threading.Semaphore(0)
+    for number in range(10):
+        ask = Ask(Verb.READ, reference(f"{number}"), 0)
+        fetcher.submit(LANE, [ask], lambda _answers: ended.release())
+    fetcher.submit(FAR_LANE, [Ask(Verb.READ, reference("db"), 0)], lambda _answers: landed.set())
+    assert landed.wait(10)
+    assert slow.calls["read"] <= FLIGHTS_PER_LANE
+    gate.set()
+    assert all(ended.acquire(timeout=10) for _ in range(10))
+
+
+def test_a_value_does_not_show_in_what_an_answer_says_of_itself() -> None:
+    stepped = Stepped()
+    stepped.backend.put("db", b"hunter2", "v1")
+    answers = stepped.submit()
+    stepped.fly()
+    assert "hunter2" not in repr(answers)
+    assert Redacted(b"hunter2") == Redacted(b"hunter2")
