@@ -136,8 +136,9 @@ class Reflector:
             if not token:
                 break
             query = {**query, "continue": token}
-        self._version = page["metadata"]["resourceVersion"]
         self._sink.listed(keys, self._namespace)
+        # Last: a list that the sink failed to take is made again.
+        self._version = page["metadata"]["resourceVersion"]
         self.synced.set()
         log.info("watch.listed", path=self._path, objects=len(keys))
 
