@@ -48,6 +48,7 @@ MOST_HELD = 500
 """Messages in hand at once per source: what a crash makes the queue deliver again."""
 _LONGEST_BACKOFF = 30.0
 _PAUSE = 0.2
+_HEAD_START = 0.001
 
 
 class _Fate(Enum):
@@ -96,6 +97,10 @@ class Listener:
             failures = 0
             self._ear.metrics.source_up.labels(self._source.name).set(1)
             self.take(deliveries)
+            if deliveries:
+                # One thread runs at a time: the notes shall be on the wire before the next receive
+                # is prepared.
+                self._ear.stop.wait(_HEAD_START)
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Deal with messages that were just received."""
@@ -173,6 +178,11 @@ class Listener:
         notes: dict[Key, dict[str, Heard]],
     ) -> None:
         self._ear.metrics.acted_on.labels(self._source.name).inc()
+        errand = _Errand(len(notes), lambda noted: self._settle(delivery, events, noted=noted))
+        if not notes:
+            self._settle(delivery, events, noted=True)
+        for key, heard in notes.items():
+            self._ear.notes.submit(key, heard, errand.part_done)
         log.info(
             "change.heard",
             source=self._source.name,
@@ -180,11 +190,6 @@ class Listener:
             ids=[event.id for event in events],
             objects=len(notes),
         )
-        errand = _Errand(len(notes), lambda noted: self._settle(delivery, events, noted=noted))
-        if not notes:
-            self._settle(delivery, events, noted=True)
-        for key, heard in notes.items():
-            self._ear.notes.submit(key, heard, errand.part_done)
 
     def _settle(self, delivery: Delivery, events: Sequence[ChangeEvent], *, noted: bool) -> None:
         """Every note of a message is written (acknowledge it), or one was refused (do not)."""
