@@ -17,6 +17,7 @@ from externalsecret.manifest import ItemKind, Manifest
 from externalsecret.resource import ExternalSecret
 from reconciler import decide
 from reconciler.apply import Change, SecretWriter
+from reconciler.backends import reasons
 from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
 from reconciler.fetch import Answers
 from reconciler.live import LiveSecret
@@ -175,7 +176,8 @@ class Attempt:
         """(entry, version) of what was seen to be current, beyond the doubt of a stale read."""
         for entry, (job, verdict) in self._verdicts.items():
             if isinstance(verdict, Settled) and verdict.covers:
-                if job.why is Why.SWEEP or job.heard_version() is not None:
+                was_seen = job.why is not Why.REPAIR and job.version == verdict.value.version
+                if was_seen or job.why is Why.SWEEP or job.heard_version() is not None:
                     yield entry, verdict.value.version
             elif isinstance(verdict, Covered) and job.synced_version() is not None:
                 yield entry, str(job.synced_version())
@@ -243,6 +245,9 @@ class Attempt:
                 leaves[entry] = self._leaf(job, verdict, rendered.feeds.get(entry, ()))
             elif isinstance(verdict, Covered) and job.entry.synced and job.entry.heard:
                 leaves[entry] = replace(job.entry.synced, note=job.entry.heard.id)
+            elif _has_vanished(verdict) and job.entry.synced:
+                # Made again, a parameter counts its versions from 1 again.
+                leaves[entry] = replace(job.entry.synced, version=None)
         return leaves
 
     def _leaf(self, job: Job, verdict: Settled, feeds: tuple[str, ...]) -> Synced:
@@ -281,6 +286,10 @@ class Attempt:
         said = first.message if not more else f"{first.message} (and {more} more problems)"
         make: Callable[..., HarkError] = GiveUp if lasting else Retry
         return make(said, reason=first.reason)
+
+
+def _has_vanished(verdict: Verdict) -> bool:
+    return isinstance(verdict, Failed) and verdict.error.reason == reasons.NOT_FOUND
 
 
 def _is_failed(verdict: Verdict) -> bool:

@@ -77,6 +77,14 @@ class Cache:
         with self._lock:
             return (Verb.READ, read) in self._answers
 
+    def forget(self, read: ReadKey) -> None:
+        """There is no such secret: should one come back, its versions may bear the same names."""
+        with self._lock:
+            for slot in ((Verb.READ, read), (Verb.LOOK, read)):
+                answer = self._answers.pop(slot, None)
+                if answer is not None:
+                    self._weight -= _weight(answer)
+
     def retain(self, reads: set[ReadKey]) -> None:
         """Forget what nobody reads any more."""
         with self._lock:

@@ -22,6 +22,7 @@ import structlog
 
 from externalsecret.errors import HarkError, Retry, whereabouts
 from externalsecret.reference import Reference
+from reconciler.backends import reasons
 from reconciler.backends.contract import Backend, CannotLook, Look, Read, Versions
 from reconciler.cache import Cache, satisfies
 from reconciler.metrics import ReconcilerMetrics
@@ -264,6 +265,8 @@ class LaneWork:
                         self._waiting.setdefault(slot, _Waiting()).asks.append((ask, party))
                 if _may_be_kept(answer.result):
                     self._cache.keep(slot[0], (self._lane, slot[1]), answer)
+                elif _has_vanished(answer.result):
+                    self._cache.forget((self._lane, slot[1]))
             if self._waiting:
                 self._changed.notify()
             finished = [party for party, slot, answer in settled if _settle(party, slot, answer)]
@@ -298,6 +301,10 @@ def _settle(party: _Party, slot: _Slot, answer: Answer) -> bool:
     party.answers[slot] = answer
     party.open -= 1
     return party.open == 0
+
+
+def _has_vanished(result: Read | Look) -> bool:
+    return isinstance(result, HarkError) and result.reason == reasons.NOT_FOUND
 
 
 def _may_be_kept(result: Read | Look) -> bool:
