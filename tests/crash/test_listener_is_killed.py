@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from testbed.actions import withhold
 from testbed.installation import HarkProcess
 from worlds.wired import ACKNOWLEDGE, Wired, await_kill, kill_at, status_patch_of
 
@@ -87,3 +88,28 @@ def test_killed_between_note_and_acknowledgement_it_notes_nothing_twice(
 
     served.come_back()
     assert wired.kube.count(status_patch_of("app")) == 1
+
+
+def test_killed_when_some_readers_have_the_note_it_notes_the_others_only(served: Served) -> None:
+    wired = served.wired
+    names = ["app", "shop", "web"]
+    for name in names[1:]:
+        wired.serve(name, "db")
+        wired.spine.await_reason(name, "Synced")
+    versions = {name: wired.leaves(name)["synced"]["version"] for name in names}
+    assert len(set(versions.values())) == 1
+    noted = [wired.kube.when(status_patch_of(name), withhold) for name in names[:2]]
+    killed = kill_at(served.listener, wired.kube, status_patch_of("web"), done=True)
+    version = served.change()
+    await_kill(served.listener, killed)
+
+    for rule in noted:
+        rule.wait()
+    assert wired.heard("web")["version"] == version
+    assert wired.heard("app") == wired.heard("shop") == {}
+    assert wired.undone() == 1
+
+    served.come_back()
+    for name in names:
+        wired.await_synced(name, version)
+    assert wired.forwarded(wired.kube, status_patch_of("web")) == 1

@@ -1,11 +1,12 @@
 """Messages come twice, in any order, about nothing, too early: one read, and the newest value."""
 
 import json
+import threading
 import uuid
 
 import pytest
 
-from testbed.actions import after, answer, pass_on
+from testbed.actions import after, answer, hold_answer_until, pass_on
 from testbed.request import Head, aws
 from worlds.spine import PATIENCE, await_until
 from worlds.wired import LOOK, SINGLE_READ, Wired, secret_patch_of
@@ -93,6 +94,32 @@ def test_a_roll_back_ends_at_the_first_version(served: Wired, *, is_seen_between
     served.await_synced("app", first)
     assert served.spine.data("app") == FIRST
     assert served.reads() <= 3
+
+
+def test_a_roll_back_that_overtakes_the_read_of_the_change_ends_at_the_first_version(
+    served: Wired,
+) -> None:
+    first = served.leaves("app")["synced"]["version"]
+    second = served.spine.change("db", "second")
+    is_read, rolled_back = threading.Event(), threading.Event()
+    served.aws.when(SINGLE_READ, after(is_read.set, then=hold_answer_until(rolled_back)))
+    served.deliver(served.label_moved("db", second, "forth"))
+    assert is_read.wait(PATIENCE)
+    served.spine.aws("secretsmanager").update_secret_version_stage(
+        SecretId="db",
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=first,
+        RemoveFromVersionId=second,
+    )
+    served.deliver(served.label_moved("db", first, "back"))
+    await_until(lambda: served.heard("app").get("id"), lambda note: note == "back", "it is heard")
+    rolled_back.set()
+    # The change of a moment ago is written, and then what is right.
+    served.kube.wait_for(secret_patch_of("app"), count=2)
+    served.await_synced("app", first)
+    assert served.spine.data("app") == FIRST
+    served.await_worked_off()
+    assert served.reads() == 3
 
 
 @pytest.mark.parametrize(
