@@ -32,7 +32,7 @@ def entry_of(key: str) -> str:
 
 
 def reference(key: str) -> Reference:
-    secret = identity.secrets_manager(key)
+    secret = identity.secrets_manager(key).within(region=REGION)
     return Reference(entry_of(key), secret, key, Selector(Select.LABEL, "AWSCURRENT"), REGION)
 
 

@@ -28,8 +28,10 @@ class Message:
     body: str
     known: int
     """The listener is to know the cluster as it was at this resourceVersion."""
-    concerned: dict[tuple[str, str], int]
-    """(uid, entry) of those who read the secret when it changed; how many notes each had then."""
+    concerned: dict[tuple[str, int, str], int]
+    """(uid, generation, entry) of those who read the secret when it changed; how many notes each
+    had then.
+    """
     in_flight: bool = False
 
 

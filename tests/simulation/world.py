@@ -32,6 +32,7 @@ _ITEMS: tuple[dict[str, Any], ...] = (
     {"key": "two", "name": "d", "versionStage": BLUE},
 )
 _CHAOS_PER_STEP = 0.12
+_Place = tuple[str, int, str]
 
 
 class World:
@@ -232,9 +233,9 @@ class World:
             message = Message(json.dumps(told), self._now(), self._concerned(name, label))
             self.queue.send(message)
 
-    def _concerned(self, name: str, label: str | None) -> dict[tuple[str, str], int]:
+    def _concerned(self, name: str, label: str | None) -> dict[_Place, int]:
         return {
-            (es.uid, reference.entry): len(self._noted[es.uid, reference.entry])
+            (es.uid, es.generation, reference.entry): len(self._noted[es.uid, reference.entry])
             for es, manifest in self._objects()
             for reference in manifest.references.values()
             if reference.key == name and label in {None, reference.selector.value}
@@ -338,13 +339,18 @@ class World:
         return self._was[name]
 
     def _acked(self, message: Message) -> None:
-        """Whoever read the secret when it changed, and still does, has the note or a later one."""
+        """Whoever read the secret when it changed, and was not edited since, has the note or a
+        later one.
+        """
         told = json.loads(message.body)["id"]
         still = {
-            (es.uid, entry) for es, manifest in self._objects() for entry in manifest.references
+            (es.uid, es.generation, entry)
+            for es, manifest in self._objects()
+            for entry in manifest.references
         }
         for place in message.concerned.keys() & still:
-            noted = self._noted[place]
+            uid, _, entry = place
+            noted = self._noted[uid, entry]
             is_noted = told in noted or len(noted) > message.concerned[place]
             assert is_noted, f"acknowledged, but {place} has no note of it"
 

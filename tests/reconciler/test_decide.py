@@ -1,0 +1,239 @@
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from externalsecret.errors import GiveUp, Retry
+from externalsecret.ledger import Entry, Heard, Synced, read_ledger
+from externalsecret.manifest import read_manifest
+from externalsecret.redacted import Redacted
+from fakes.resources import DEFAULTS as DEFAULT_REGION
+from fakes.resources import entry_of, heard, manifest, reference, spec, synced
+from reconciler import decide
+from reconciler.backends.contract import CannotLook, Value, Versions
+from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
+from reconciler.reads import Answer, Verb
+
+DB = entry_of("db")
+FOUND = manifest(password="db")
+NOTHING_KNOWN = Known(95.0, 90.0, lambda _heard: 100.0, lambda _entry: None, lambda _entry: False)
+OLD, NEW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+
+
+def job(
+    why: Why, verb: Verb = Verb.READ, *, announced: str | None = None, held: str | None = "v1"
+) -> Job:
+    note = None if why is not Why.HEARD and announced is None else Heard("e", announced, NEW, "sqs")
+    leaf = Synced("d", held, OLD, "spec", None, (), None) if held else None
+    return Job(reference("db"), why, Entry(note, leaf), verb, 90.0, announced)
+
+
+def read(version: str) -> Answer:
+    return Answer(Value(Redacted(b"x"), version, ""), 200.0)
+
+
+def look(current: str | None, *known: str, gone: str = "", pending: str = "") -> Answer:
+    labels = {version: frozenset({"AWSPENDING"} if version == pending else ()) for version in known}
+    if current is not None:
+        labels.setdefault(current, frozenset({"AWSCURRENT"}))
+    return Answer(Versions(current, labels, "", gone), 200.0)
+
+
+def told(after: Job | Verdict) -> str:
+    """A verdict or the next step in a word or two."""
+    if isinstance(after, Job):
+        return f"{after.verb} {after.version}"
+    if isinstance(after, Settled):
+        return f"settled {after.value.version}" + ("" if after.covers else " but open")
+    return type(after).__name__
+
+
+HEARD_V2 = job(Why.HEARD, announced="v2")
+LOOK_V2 = job(Why.HEARD, Verb.LOOK, announced="v2")
+LOOK_ANY = job(Why.HEARD, Verb.LOOK)
+READ_V1 = replace(HEARD_V2, verb=Verb.LOOK, value=Value(Redacted(b"x"), "v1", ""))
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "after"),
+    [
+        # What was announced is what was read.
+        (HEARD_V2, read("v2"), "settled v2"),
+        # What was read is not what was announced: a look decides whether it is older or newer.
+        (HEARD_V2, read("v1"), "look None"),
+        (READ_V1, look("v1", "v2"), "settled v1"),
+        (READ_V1, look("v1"), "settled v1 but open"),
+        (READ_V1, look("v1", "v2", pending="v2"), "settled v1 but open"),
+        (READ_V1, look("v2"), "read v2"),
+        (READ_V1, look("v3", "v2"), "read v3"),
+        (READ_V1, Answer(CannotLook(), 200.0), "settled v1 but open"),
+        # A look comes first where the event may be old, or names no version.
+        (LOOK_V2, look("v1", "v2"), "Covered"),
+        (LOOK_V2, look("v1"), "Later"),
+        (LOOK_V2, look("v2"), "read v2"),
+        (LOOK_V2, Answer(CannotLook(), 200.0), "read v2"),
+        (LOOK_ANY, look("v1"), "Covered"),
+        (LOOK_ANY, look("v2"), "read v2"),
+        (LOOK_ANY, look(None), "read None"),
+        (LOOK_ANY, look("v2", gone="It is marked for deletion."), "Failed"),
+        (job(Why.HEARD), read("v2"), "settled v2"),
+        # A new spec reads in any case; a look only tells which version a kept value must have.
+        (job(Why.SPEC, held=None), read("v1"), "settled v1"),
+        (job(Why.SPEC, announced="v2"), read("v1"), "look None"),
+        (job(Why.SPEC, Verb.LOOK), look("v1"), "read v1"),
+        (job(Why.SPEC, Verb.LOOK), look("v2"), "read v2"),
+        # The sweep has looked already; a repair wants the value.
+        (job(Why.SWEEP), read("v2"), "settled v2"),
+        (job(Why.REPAIR), read("v1"), "settled v1"),
+        (HEARD_V2, Answer(GiveUp("no", reason="Denied"), 200.0), "Failed"),
+        (LOOK_V2, Answer(Retry("away", reason="Away"), 200.0), "Failed"),
+    ],
+)
+def test_an_answer_is_the_end_of_a_job_or_leads_to_its_next_step(
+    before: Job, answer: Answer, after: str
+) -> None:
+    assert told(decide.advance(before, answer)) == after
+
+
+def test_the_next_step_must_be_answered_by_a_call_that_began_no_earlier() -> None:
+    after = decide.advance(LOOK_V2, look("v2"))
+    assert isinstance(after, Job)
+    assert (after.since, after.ask().since) == (200.0, 200.0)
+
+
+@pytest.mark.parametrize(
+    ("spent", "after"),
+    [
+        (replace(LOOK_V2, steps=decide.MOST_STEPS), "Later"),
+        (replace(READ_V1, steps=decide.MOST_STEPS), "settled v1 but open"),
+    ],
+)
+def test_a_pass_spends_a_few_steps_on_a_key_and_then_waits(spent: Job, after: str) -> None:
+    assert told(decide.advance(spent, look("v9"))) == after
+
+
+def test_a_backend_that_changes_with_every_answer_ends_too() -> None:
+    after: Job | Verdict = HEARD_V2
+    for number in range(20):
+        if not isinstance(after, Job):
+            break
+        version = f"v{number + 10}"
+        after = decide.advance(after, read(version) if after.verb is Verb.READ else look(version))
+    assert not isinstance(after, Job)
+
+
+@pytest.mark.parametrize(
+    ("announced", "current", "after"),
+    [("4", "5", "Covered"), ("5", "5", "Covered"), ("6", "5", "Later"), ("x", "5", "Covered")],
+)
+def test_parameters_are_counted_and_only_the_last_version_is_listed(
+    announced: str, current: str, after: str
+) -> None:
+    wanted = {"backendType": "systemManager", "data": [{"key": "/db", "name": "password"}]}
+    (parameter,) = read_manifest(wanted, DEFAULT_REGION).references.values()
+    begun = job(Why.HEARD, Verb.LOOK, announced=announced, held=current)
+    begun = replace(begun, reference=parameter)
+    assert told(decide.advance(begun, look(current))) == after
+
+
+@pytest.mark.parametrize("covered", [Covered(), Later()])
+def test_where_the_secret_may_have_lost_the_value_it_is_read_although_nothing_changed(
+    covered: Covered | Later,
+) -> None:
+    assert told(decide.with_value(LOOK_V2, covered)) == "read v1"
+    spent = replace(LOOK_V2, steps=decide.MOST_STEPS)
+    assert decide.with_value(spent, covered) is covered
+
+
+def test_what_has_its_value_or_its_error_needs_no_more() -> None:
+    for end in (Settled(Value(Redacted(b"x"), "v1", "")), Failed(GiveUp("no", reason="Denied"))):
+        assert decide.with_value(LOOK_V2, end) is end
+
+
+def _jobs(
+    keys: Mapping[str, object], repair: frozenset[str] = frozenset(), known: Known = NOTHING_KNOWN
+) -> list[tuple[Why, Verb, float, str | None]]:
+    ledger = read_ledger({"uid": "u1", "keys": keys}, "u1")
+    jobs = decide.find_jobs(ledger, FOUND, repair, known)
+    return [(found.why, found.verb, found.since, found.version) for found in jobs]
+
+
+SYNCED = synced(FOUND, "db", "v1", note="d")
+
+
+@pytest.mark.parametrize(
+    ("leaves", "expected"),
+    [
+        ({}, [(Why.SPEC, Verb.READ, 90.0, None)]),
+        ({"heard": heard("e", "v2")}, [(Why.SPEC, Verb.READ, 100.0, "v2")]),
+        ({"synced": {**SYNCED, "fingerprint": "other"}}, [(Why.SPEC, Verb.READ, 90.0, None)]),
+        ({"synced": SYNCED}, []),
+        ({"synced": SYNCED, "heard": heard("d", "v9")}, []),
+        ({"synced": SYNCED, "heard": heard("e", "v1")}, []),
+        ({"synced": SYNCED, "heard": heard("e", "v2")}, [(Why.HEARD, Verb.READ, 100.0, "v2")]),
+        ({"synced": SYNCED, "heard": heard("e")}, [(Why.HEARD, Verb.LOOK, 100.0, None)]),
+        (
+            {"synced": SYNCED, "heard": heard("e", "v2", "2025-01-01T00:00:00Z")},
+            [(Why.HEARD, Verb.LOOK, 100.0, "v2")],
+        ),
+        (
+            {"synced": SYNCED, "heard": heard("e", "v2", "next Tuesday")},
+            [(Why.HEARD, Verb.READ, 100.0, "v2")],
+        ),
+    ],
+)
+def test_the_ledger_tells_what_needs_work_and_what_is_asked_first(
+    leaves: Mapping[str, object], expected: list[object]
+) -> None:
+    assert _jobs({DB: leaves}) == expected
+
+
+def test_a_value_that_is_kept_is_looked_at_before_it_is_read_for_a_new_spec() -> None:
+    known = replace(NOTHING_KNOWN, has_value=lambda _entry: True)
+    assert _jobs({}, known=known) == [(Why.SPEC, Verb.LOOK, 90.0, None)]
+    announced = {DB: {"heard": heard("e", "v2")}}
+    assert _jobs(announced, known=known) == [(Why.SPEC, Verb.READ, 100.0, "v2")]
+
+
+@pytest.mark.parametrize(
+    ("current", "expected"),
+    [
+        ("v1", []),
+        ("v2", [(Why.SWEEP, Verb.READ, 95.0, "v2")]),
+        ("", [(Why.SWEEP, Verb.READ, 95.0, None)]),
+    ],
+)
+def test_what_somebody_saw_to_be_current_makes_the_others_read(
+    current: str, expected: list[object]
+) -> None:
+    known = replace(NOTHING_KNOWN, current=lambda _entry: current)
+    assert _jobs({DB: {"synced": SYNCED}}, known=known) == expected
+
+
+def test_a_repair_wants_the_version_that_was_synced() -> None:
+    expected = [(Why.REPAIR, Verb.READ, 90.0, "v1")]
+    assert _jobs({DB: {"synced": SYNCED}}, frozenset({DB})) == expected
+
+
+def test_after_an_edit_the_suppliers_of_a_shared_name_are_all_wanted() -> None:
+    wanted = {**spec(password="db", user="web"), "dataFrom": ["doc"]}
+    found = read_manifest(wanted, DEFAULT_REGION)
+    keys = {
+        entry_of("doc"): {"synced": {**SYNCED, "feeds": ["password", "other"]}},
+        entry_of("web"): {"synced": {**SYNCED, "feeds": ["user"]}},
+    }
+    ledger = read_ledger({"uid": "u1", "keys": keys}, "u1")
+    assert decide.shared_suppliers(ledger, found) == {DB, entry_of("doc")}
+
+
+@pytest.mark.parametrize(
+    ("at", "seconds"),
+    [
+        ("1970-01-01T00:01:00Z", 60.0),
+        ("1970-01-01T01:01:00.5+01:00", 60.5),
+        ("soon", None),
+        (None, None),
+    ],
+)
+def test_times_are_read_where_they_are_times(at: str | None, seconds: float | None) -> None:
+    assert decide.seconds_of(at) == seconds
