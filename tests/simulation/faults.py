@@ -22,6 +22,7 @@ class Fault(Enum):
     CRASH_AFTER = "crash after the request"
 
 
+Applied = Callable[[str, str, Mapping[str, Any]], None]
 _FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 
 
@@ -47,7 +48,7 @@ class Dice:
 class UnreliableApi:
     """A KubeApi for one half; `applied` is called after each request that had an effect."""
 
-    def __init__(self, api: FakeKubeApi, dice: Dice, applied: Callable[[str, str], None]) -> None:
+    def __init__(self, api: FakeKubeApi, dice: Dice, applied: Applied) -> None:
         self._api = api
         self._dice = dice
         self._applied = applied
@@ -72,7 +73,7 @@ class UnreliableApi:
         reply = self._api.request(
             method, path, query=query, body=body, content_type=content_type, accept=accept
         )
-        self._applied(method, path)
+        self._applied(method, path, body or {})
         if fault is Fault.CRASH_AFTER:
             raise Crash
         if fault is Fault.LOST_REPLY:

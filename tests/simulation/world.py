@@ -10,7 +10,7 @@ import base64
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,7 +56,8 @@ class World:
         rate = self.rng.choice([0.0, 0.03, 0.1, 0.3])
         self._dice = Dice(self.rng, rate, crashes=crashes)
         self._api = UnreliableApi(self.fake, self._dice, self._applied)
-        self._noted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._notes: Counter[tuple[str, str]] = Counter()
+        """How many notes were written for (uid, entry)."""
         self._was: dict[str, dict[str, str]] = {}
         self._dropped: defaultdict[str, set[str]] = defaultdict(set)
         for name in SECRETS:
@@ -235,7 +236,7 @@ class World:
 
     def _concerned(self, name: str, label: str | None) -> dict[_Place, int]:
         return {
-            (es.uid, es.generation, reference.entry): len(self._noted[es.uid, reference.entry])
+            (es.uid, es.generation, reference.entry): self._notes[es.uid, reference.entry]
             for es, manifest in self._objects()
             for reference in manifest.references.values()
             if reference.key == name and label in {None, reference.selector.value}
@@ -312,7 +313,7 @@ class World:
 
     # What must hold.
 
-    def _applied(self, _method: str, path: str) -> None:
+    def _applied(self, _method: str, path: str, body: Mapping[str, Any]) -> None:
         """After each request of a half: no entry vanished, and which notes are there."""
         name = path.removesuffix("/status").rpartition("/")[2]
         if "/secrets" in path:
@@ -327,11 +328,9 @@ class World:
             assert all(after.values()), f"an entry of {name} was emptied"
         else:
             held = self.fake.find(_path(name))
-            if held is not None:
-                es = read_resource(held)
-                for entry, leaves in es.ledger.entries.items():
-                    if leaves.heard is not None:
-                        self._noted[es.uid, entry].add(leaves.heard.id)
+            uid = "" if held is None else held["metadata"]["uid"]
+            keys = body.get("status", {}).get("keys", {})
+            self._notes.update((uid, entry) for entry, leaves in keys.items() if _is_note(leaves))
 
     def _remember_secret(self, name: str) -> dict[str, str]:
         held = self.fake.find(_secret_path(name)) or {}
@@ -343,6 +342,12 @@ class World:
         later one.
         """
         told = json.loads(message.body)["id"]
+        standing = {
+            (es.uid, entry): leaves.heard.id
+            for es, _ in self._objects()
+            for entry, leaves in es.ledger.entries.items()
+            if leaves.heard is not None
+        }
         still = {
             (es.uid, es.generation, entry)
             for es, manifest in self._objects()
@@ -350,8 +355,8 @@ class World:
         }
         for place in message.concerned.keys() & still:
             uid, _, entry = place
-            noted = self._noted[uid, entry]
-            is_noted = told in noted or len(noted) > message.concerned[place]
+            is_later = self._notes[uid, entry] > message.concerned[place]
+            is_noted = is_later or standing.get((uid, entry)) == told
             assert is_noted, f"acknowledged, but {place} has no note of it"
 
     def _check_rest(self) -> None:
@@ -415,6 +420,10 @@ class World:
 
 
 _LISTED = f"{GROUP_PATH}/externalsecrets"
+
+
+def _is_note(leaves: Mapping[str, Any] | None) -> bool:
+    return leaves is not None and "heard" in leaves
 
 
 def _slot(entry: str) -> tuple[str, str]:
