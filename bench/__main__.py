@@ -26,6 +26,9 @@ round trip:   p50 of one status PATCH over a kept connection in the same run, ha
 receive to Secret: from the answer of the receive that carries the event to the arrival of the new
               Secret at an independent watch. One change at a time, each of another secret.
 one backend read: p50 by the double's clock, from request to answer, latency included.
+disturbed:    while a process that sleeps 1 ms at a time overslept by more than 10 ms, so the whole
+              machine stood still. A p99 is of undisturbed changes, or, with more than 10 % of
+              them, of all; a p50 is always of all.
 value reads:  secret values that left the double, whatever call carried them.
 writes:       all that the API server counted, of anybody; leases and the bench's tokens apart.
 RSS:          resident memory of one half, the larger of after the first sync and after a change of
