@@ -1,0 +1,232 @@
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from externalsecret.errors import Retry
+from fakes.resources import (
+    DEFAULTS,
+    LANE,
+    Clock,
+    entry_of,
+    heard,
+    manifest,
+    raw,
+    reference,
+    spec,
+    synced,
+)
+from reconciler.backends.contract import Backend
+from reconciler.backends.memory import MemoryBackend
+from reconciler.cache import Cache
+from reconciler.fetch import Fetcher, LaneWork
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.objects import Objects
+from reconciler.reads import Lane
+from reconciler.sweep import Sweeper, SweepTimes
+
+DB = (LANE, entry_of("db"))
+HOUR = 3600.0
+
+
+class Lagging(MemoryBackend):
+    """Its sweep may see less than its look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lag: dict[str, Any] = {}
+
+    def sweep(self, references: Any) -> Any:
+        return {**super().sweep(references), **self.lag}
+
+
+class Safety:
+    """One object that reads `db`, and the net below it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.backend = Lagging()
+        self.backend.put("db", b"one", "v1")
+        self.registry = CollectorRegistry()
+        self.woken: list[tuple[str, str]] = []
+        self.times: list[float] = []
+        self.lanes: list[LaneWork] = []
+        self.objects = Objects(DEFAULTS, "", self._wake)
+        self.cache = Cache(10_000)
+        self.trouble: dict[Lane, Exception] = {}
+        metrics = ReconcilerMetrics(self.registry)
+        self.fetcher = Fetcher(self._open, self.cache, metrics, clock=self.clock, start=self._start)
+        self.sweeper = Sweeper(
+            self.objects,
+            self.fetcher,
+            self.cache,
+            metrics,
+            self._wake,
+            interval=HOUR,
+            times=SweepTimes(lambda: self.times[-1] if self.times else None, self.times.append),
+            clock=self.clock,
+            now=self.clock,
+        )
+        self.version = 0
+        self.hear()
+
+    def _wake(self, key: tuple[str, str], _urgent: bool) -> None:  # noqa: FBT001 - as Wake
+        self.woken.append(key)
+
+    def _open(self, lane: Lane) -> Backend:
+        if lane in self.trouble:
+            raise self.trouble[lane]
+        return self.backend
+
+    def _start(self, lane: LaneWork, _name: str) -> None:
+        self.lanes.append(lane)
+
+    def hear(self, *notes: str) -> None:
+        """The object synced v1 and heard these notes since."""
+        self.version += 1
+        leaves: dict[str, Any] = {"synced": synced(manifest(password="db"), "db", "v1")}
+        for note in notes:
+            leaves["heard"] = heard(note)
+        status = {"uid": "u1", "keys": {DB[1]: leaves}}
+        self.objects.replace(raw(status=status, version=self.version))
+
+    def count(self, metric: str) -> float:
+        sample = f"hark_reconciler_{metric}_total"
+        return self.registry.get_sample_value(sample, {"backend": "secretsmanager"}) or 0.0
+
+    def fly(self) -> None:
+        load = self.lanes[0].depart()
+        assert load is not None
+        self.lanes[0].land(load, self.lanes[0].ask(load))
+
+    def run_until(self, enough: Callable[[], bool], *, leads: bool = True) -> None:
+        """Run its loop, with a clock that jumps to whatever it waits for."""
+        clock = self.clock
+
+        class Stop(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                clock.seconds += timeout or 0.0
+                return enough()
+
+        self.sweeper.run(Stop(), lambda: leads)
+
+
+@pytest.fixture
+def net() -> Safety:
+    return Safety()
+
+
+def test_where_nothing_differs_nobody_is_woken_and_no_value_is_read(net: Safety) -> None:
+    net.sweeper.sweep()
+    assert net.woken == []
+    assert (net.backend.calls["sweep"], net.backend.calls["look"]) == (1, 0)
+    assert net.backend.reads.total() == 0
+
+
+def test_a_version_that_nobody_announced_is_found_and_its_readers_are_woken(net: Safety) -> None:
+    net.backend.put("db", b"two", "v2")
+    net.sweeper.sweep()
+    assert net.woken == [("team", "shop")]
+    assert net.cache.current(DB) == "v2"
+    assert net.count("changes_found_by_sweep") == 1
+
+
+def test_a_difference_counts_only_after_a_fresh_look(net: Safety) -> None:
+    net.backend.put("db", b"two", "v2")
+    net.backend.lag = dict(net.backend.look([reference("db")]))
+    net.backend.move("db", "AWSCURRENT", "v1")
+    net.sweeper.sweep()
+    assert net.woken == []
+    assert net.count("changes_found_by_sweep") == 0
+
+
+def test_what_was_found_wakes_once_and_again_when_it_moves_on(net: Safety) -> None:
+    net.backend.put("db", b"two", "v2")
+    net.sweeper.sweep()
+    net.sweeper.sweep()
+    assert len(net.woken) == 1
+    net.backend.put("db", b"three", "v3")
+    net.sweeper.sweep()
+    assert len(net.woken) == 2
+
+
+def test_a_secret_that_is_gone_has_its_readers_say_why(net: Safety) -> None:
+    net.backend.mark_deleted("db")
+    net.sweeper.sweep()
+    assert net.woken == [("team", "shop")]
+    assert net.cache.current(DB) == ""
+    net.backend.delete("db")
+    net.sweeper.sweep()
+    assert net.count("changes_found_by_sweep") == 0
+
+
+def test_where_there_is_no_metadata_the_value_tells(net: Safety) -> None:
+    net.backend.blind("db")
+    net.backend.put("db", b"two", "v2")
+    net.sweeper.sweep()
+    assert net.woken == []
+    net.fly()
+    assert net.woken == [("team", "shop")]
+    assert net.count("changes_found_by_sweep") == 1
+    assert net.backend.reads[DB[1]] == 1
+
+
+def test_without_metadata_an_equal_value_wakes_nobody(net: Safety) -> None:
+    net.backend.blind("db")
+    net.sweeper.sweep()
+    net.fly()
+    assert net.woken == []
+
+
+def test_one_system_that_fails_costs_the_others_nothing(net: Safety) -> None:
+    role = "arn:aws:iam::123456789012:role/other"
+    net.objects.replace(raw("other", wanted={**spec(password="db"), "roleArn": role}))
+    lanes = net.objects.lanes()
+    (foreign,) = lanes.keys() - {LANE}
+    net.trouble[foreign] = Retry("away", reason="BackendUnavailable")
+    net.backend.put("db", b"two", "v2")
+    net.sweeper.sweep()
+    assert ("team", "shop") in net.woken
+
+
+def test_what_nobody_reads_any_more_is_forgotten(net: Safety) -> None:
+    net.cache.confirm((LANE, entry_of("gone")), "v1")
+    net.sweeper.sweep()
+    assert net.cache.current((LANE, entry_of("gone"))) is None
+
+
+@pytest.mark.parametrize(("notes", "unannounced"), [((), 1), (("late",), 0)])
+def test_a_change_is_unannounced_when_no_note_came_within_a_quarter_of_an_hour(
+    net: Safety, notes: tuple[str, ...], unannounced: int
+) -> None:
+    net.backend.put("db", b"two", "v2")
+    net.sweeper.sweep()
+    net.times.append(net.clock())
+    net.run_until(lambda: net.clock() > 100.0 + 800)
+    assert net.count("changes_unannounced") == 0
+    net.hear(*notes)
+    net.run_until(lambda: net.clock() > 100.0 + 1000)
+    assert net.count("changes_unannounced") == unannounced
+
+
+def test_it_sweeps_at_its_interval_give_or_take_a_tenth(net: Safety) -> None:
+    net.times.append(net.clock())
+    net.run_until(lambda: len(net.times) >= 4)
+    waits = [later - earlier for earlier, later in zip(net.times, net.times[1:], strict=False)]
+    assert all(0.9 * HOUR <= wait <= 1.1 * HOUR + 30 for wait in waits)
+    assert net.backend.calls["sweep"] == 3
+
+
+def test_who_does_not_lead_does_not_sweep(net: Safety) -> None:
+    net.run_until(lambda: net.clock() > 3 * HOUR, leads=False)
+    assert net.backend.calls["sweep"] == 0
+
+
+def test_after_a_restart_it_sweeps_when_the_last_one_is_long_ago(net: Safety) -> None:
+    net.times.append(net.clock() - 0.5 * HOUR)
+    net.run_until(lambda: net.clock() > 0.3 * HOUR)
+    assert net.backend.calls["sweep"] == 0
+    net.run_until(lambda: net.clock() > 0.8 * HOUR)
+    assert net.backend.calls["sweep"] == 1
