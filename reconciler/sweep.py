@@ -37,6 +37,8 @@ _ANNOUNCED_WITHIN = 900.0
 _FIRST = 60.0
 """The longest wait before the first sweep where nobody knows of an earlier one."""
 _TICK = 30.0
+_NOTHING = ""
+"""Stands for the current version where there is none, or where nobody may know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,13 @@ class Sweeper:
             return True
         if not isinstance(seen, Versions):
             return False
-        if seen.gone:
+        if seen.gone or self._is_given_up(read):
             return True
         return bool(self._behind(read, seen.current))
+
+    def _is_given_up(self, read: ReadKey) -> bool:
+        """Whether an earlier sweep found that there is nothing to be had."""
+        return self._cache.current(read) == _NOTHING
 
     def _behind(self, read: ReadKey, current: str | None) -> dict[Key, str | None]:
         """The readers that synced another version, with the note that each has."""
@@ -162,27 +168,39 @@ class Sweeper:
         """A difference, looked at afresh."""
         read = (lane, reference.entry)
         if isinstance(seen, Versions) and not seen.gone:
-            behind = self._behind(read, seen.current)
-            if behind and seen.current is not None:
-                self._found_change(lane, reference, seen.current, behind)
+            if seen.current is not None:
+                self._take_version(lane, reference, seen.current)
             return
         if isinstance(seen, GiveUp) or (isinstance(seen, Versions) and seen.gone):
             # What it is that stands in the way is said by the read that follows.
-            self._change(read, "")
+            self._change(read, _NOTHING)
+
+    def _take_version(self, lane: Lane, reference: Reference, current: str) -> None:
+        read = (lane, reference.entry)
+        behind = self._behind(read, current)
+        if behind:
+            self._found_change(lane, reference, current, behind)
+        elif self._is_given_up(read):
+            # It is back as it was: whoever complains may stop.
+            self._change(read, current)
 
     def _found_change(
         self, lane: Lane, reference: Reference, current: str, behind: dict[Key, str | None]
     ) -> None:
+        """Count it once, although its readers may need longer than until the next sweep."""
+        if not self._change((lane, reference.entry), current):
+            return
         log.info("sweep.found", key=reference.key, backend=lane.backend, objects=len(behind))
         self._metrics.found_by_sweep.labels(lane.backend).inc()
         due = self._clock() + _ANNOUNCED_WITHIN
         self._found.append(_Found(due, lane, reference.entry, behind))
-        self._change((lane, reference.entry), current)
 
-    def _change(self, read: ReadKey, current: str) -> None:
-        if self._cache.confirm(read, current):
-            for key in self._objects.readers(read):
-                self._wake(key, False)
+    def _change(self, read: ReadKey, current: str) -> bool:
+        """Have the readers look if this is news; whether it was."""
+        is_news = self._cache.confirm(read, current)
+        for key in self._objects.readers(read) if is_news else ():
+            self._wake(key, False)
+        return is_news
 
     def _read_unseen(self, lane: Lane, references: list[Reference]) -> None:
         """Where there is no metadata only the value tells."""
@@ -199,11 +217,9 @@ class Sweeper:
             if reference is None:
                 continue
             if isinstance(result, GiveUp):
-                self._change(read, "")
+                self._change(read, _NOTHING)
             elif isinstance(result, Value):
-                behind = self._behind(read, result.version)
-                if behind:
-                    self._found_change(lane, reference, result.version, behind)
+                self._take_version(lane, reference, result.version)
 
     def _judge_found(self) -> None:
         """Count what no event told of in time."""

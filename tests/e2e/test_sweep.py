@@ -92,6 +92,28 @@ def test_a_deletion_that_nobody_announced_is_said_and_the_secret_stays(swept: Ru
     whole.await_synced(name)
 
 
+@pytest.mark.parametrize("trouble", ["deleted", "denied"])
+def test_trouble_that_passes_without_a_change_is_forgotten(swept: Running, trouble: str) -> None:
+    whole, name = swept.whole, unique(trouble)
+    whole.create(name, "value")
+    _synced(whole, name, {"key": name, "name": "entry"})
+    manager = whole.aws("secretsmanager")
+    if trouble == "deleted":
+        manager.delete_secret(SecretId=name, RecoveryWindowInDays=7)
+        whole.await_complaint(name, "MarkedForDeletion")
+        manager.restore_secret(SecretId=name)
+    else:
+        rule = whole.refuse(name, DENIED)
+        whole.await_complaint(name, "Denied")
+        rule.retire()
+
+    # Within a sweep or two, and not when the failing object is tried again anyway.
+    await_until(
+        lambda: whole.status(name)["status"], lambda told: told == "SUCCESS", "it is content", 12
+    )
+    assert whole.data(name) == {"entry": b"value"}
+
+
 def test_where_nothing_may_be_looked_at_the_sweep_reads(swept: Running) -> None:
     whole, name = swept.whole, unique("blind")
     whole.create(name, "first")
