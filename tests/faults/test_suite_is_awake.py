@@ -42,7 +42,7 @@ WITNESSES = {
     "skip-version-check": Witness(
         "test_messages_misbehave.py"
         "::test_a_value_that_cannot_be_read_yet_arrives_without_an_error[GetSecretValue]",
-        "the rule met 1 requests, 3 were awaited",
+        "requests, 3 were awaited",
     ),
     "drop-a-note": Witness(
         "test_messages_misbehave.py::test_of_two_changes_in_the_wrong_order"
@@ -51,11 +51,11 @@ WITNESSES = {
     ),
     "read-twice": Witness(
         "test_messages_misbehave.py::test_an_event_that_comes_ten_times_costs_one_read",
-        "assert 4 == 2",
+        "a version cost more than one read",
     ),
     "drop-live-entries": Witness(
         "test_messages_misbehave.py::test_a_changed_key_leaves_the_others_in_the_secret",
-        "assert [{'db': b'second'}] == ",
+        "the write dropped an entry that had not changed",
     ),
 }
 
