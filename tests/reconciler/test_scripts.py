@@ -6,12 +6,11 @@ import pytest
 
 from externalsecret.errors import GiveUp
 from reconciler import scripts
+from reconciler.provide import CannotProvideError, provide_scripts
 from reconciler.scripts import (
     SCRIPTS,
-    CannotProvideError,
     load_scripts,
     places,
-    provide_scripts,
 )
 
 
@@ -36,7 +35,7 @@ def test_missing_libraries_are_told_with_their_remedy(tmp_path: Path) -> None:
         load_scripts([tmp_path])
     assert refused.value.message == (
         "Templates need the JavaScript libraries lodash 4.17.21 and js-yaml 3.14.1, which are not "
-        f"in {tmp_path}. Run `python -m reconciler.scripts FOLDER` and set HARK_SCRIPTS to that "
+        f"in {tmp_path}. Run `python -m reconciler.provide FOLDER` and set HARK_SCRIPTS to that "
         "folder."
     )
 

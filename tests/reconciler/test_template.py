@@ -8,7 +8,8 @@ import pytest
 from externalsecret.errors import GiveUp
 from externalsecret.redacted import Redacted
 from reconciler.javascript import JavaScript, Limits
-from reconciler.scripts import load_scripts, provide_scripts
+from reconciler.provide import provide_scripts
+from reconciler.scripts import load_scripts
 from reconciler.template import is_evaluated, render_template, template_engine
 
 CANARY = "cAnArY-4711"
@@ -185,9 +186,8 @@ def test_a_binary_entry_hurts_only_the_template_that_touches_it(engine: JavaScri
         ("<% __at(99); null.x %>", "evaluated: ReferenceError"),
         ("<% Array.prototype.toJSON = () => data.password %>", "broke the engine"),
         ("<% Object.prototype.toJSON = () => ({failed: 0, kind: data.password}) %>", "not compile"),
-        ("<% Object.prototype.toJSON = () => ({failed: 0, kind: 4, compiles: true, expression: 9}) "
-         "%>",
-         "evaluated: TypeError ("),
+        ("<% Object.prototype.toJSON = () => ({failed: 0, compiles: true, expression: 9}) %>",
+         "evaluated: something that is no Error."),
         ("<% yaml.safeLoad(data.password + ': [') %>", "evaluated: Error in expression 1"),
         ("<% (function f() { f() })() %>", "RangeError"),
         ("<% [].concat(...Array(1e6).fill('x'.repeat(1e6)).map((x, i) => x + i)) %>",
