@@ -33,6 +33,8 @@ which costs a quarter of a request. It reads a pod's token once a minute, and lo
 token five minutes before one expires.
 """
 _PASSING = {
+    # A token that is being replaced, or an API server that cannot check it at the moment.
+    HTTPStatus.UNAUTHORIZED,
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.CONFLICT,
     HTTPStatus.TOO_MANY_REQUESTS,
