@@ -39,7 +39,7 @@ Done = Callable[[bool], None]
 Standing = Callable[[Key], Mapping[str, Heard]]
 """The notes of an object that no read has covered yet, by entry."""
 _FIELD_MANAGER = "hark-listener"
-_AWAY = {0, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_AWAY = {0, HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 """What speaks of the API server; other failures may be about one object: an admission webhook that
 fails in one namespace is told as 500.
 """
