@@ -19,7 +19,7 @@ from reconciler import decide
 from reconciler.apply import Change, SecretWriter
 from reconciler.backends import reasons
 from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
-from reconciler.fetch import Answers
+from reconciler.lane import Answers
 from reconciler.live import LiveSecret
 from reconciler.reads import Ask, Verb
 from reconciler.render import Rendered, render

@@ -1,78 +1,24 @@
 """Fetch: shared flights to the backends.
 
-Fed by the reconcile story and the sweep with asks; feeds them with answers. Asks of one lane
-(system, identity, region) travel together: while calls fly, new asks gather, and the next free
-flight takes as many as one call holds. Asks for the same thing share one answer.
+Fed by the reconcile story and the sweep with asks; feeds them with answers, from the cache or by
+the lane of the asks' system, identity and region (reconciler.lane).
 
 Guarantees: no caller waits: `submit` returns at once and `done` is called when every ask is
-answered, from a lane's thread or the caller's own. A lane has a few flights at once and waits after
-a passing failure, so that a slow or throttled identity neither starves the others nor is hammered.
-An ask is never answered by a call that began before `since`, unless that call carried the version
-asked for. Only answers are cached, never failures.
+answered, from a lane's thread or the caller's own. Asks for the same thing share one answer; a slow
+or throttled identity neither starves the others nor is hammered.
 """
 
-import random
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
-import structlog
-
-from externalsecret.errors import HarkError, Retry, whereabouts
-from externalsecret.reference import Reference
-from reconciler.backends import reasons
-from reconciler.backends.contract import Backend, CannotLook, Look, Read, Versions
-from reconciler.cache import Cache, satisfies
+from reconciler.cache import Cache
+from reconciler.lane import Done, LaneWork, OpenBackend, Party, Start
 from reconciler.metrics import ReconcilerMetrics
-from reconciler.reads import Answer, Ask, Lane, Verb
-
-log = structlog.get_logger()
-
-Answers = Mapping[tuple[Verb, str], Answer]
-Done = Callable[[Answers], None]
-OpenBackend = Callable[[Lane], Backend]
-Start = Callable[["LaneWork", str], None]
-"""Give a lane one more pilot, which calls `fly` or its parts, under this name."""
-
-FLIGHTS_PER_LANE = 4
-_IDLE_SECONDS = 30.0
-_LONGEST_PAUSE = 20.0
-_Slot = tuple[Verb, str]
+from reconciler.reads import Ask, Lane
 
 
-@dataclass(slots=True)
-class _Party:
-    """The asks that somebody submitted together."""
-
-    open: int
-    done: Done
-    answers: dict[_Slot, Answer] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """Who waits for one slot."""
-
-    asks: list[tuple[Ask, _Party]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Load:
-    """What one flight carries."""
-
-    verb: Verb
-    began: float
-    slots: dict[_Slot, _Waiting]
-    joined: dict[_Slot, list[tuple[Ask, _Party]]] = field(default_factory=dict)
-    """Who asked for the same while it flew."""
-
-    def references(self) -> list[Reference]:
-        return [waiting.asks[0][0].reference for waiting in self.slots.values()]
-
-
-def _start_thread(work: "LaneWork", name: str) -> None:
+def _start_thread(work: LaneWork, name: str) -> None:
     threading.Thread(target=work.fly, name=name, daemon=True).start()
 
 
@@ -98,7 +44,7 @@ class Fetcher:
 
     def submit(self, lane: Lane, asks: Sequence[Ask], done: Done) -> None:
         """Answer these asks and call `done` once."""
-        party = _Party(len(asks), done)
+        party = Party(len(asks), done)
         missing = []
         for ask in asks:
             slot = (ask.verb, ask.reference.entry)
@@ -113,7 +59,7 @@ class Fetcher:
             return
         self.lane(lane).gather(missing, party)
 
-    def lane(self, lane: Lane) -> "LaneWork":
+    def lane(self, lane: Lane) -> LaneWork:
         """The lane's work; opened when it is first used."""
         with self._lock:
             work = self._lanes.get(lane)
@@ -128,201 +74,3 @@ class Fetcher:
                 )
                 self._lanes[lane] = work
             return work
-
-
-class LaneWork:
-    """The asks of one lane, and the flights that carry them."""
-
-    def __init__(
-        self,
-        lane: Lane,
-        open_backend: OpenBackend,
-        cache: Cache,
-        metrics: ReconcilerMetrics,
-        *,
-        clock: Callable[[], float],
-        start: Start,
-    ) -> None:
-        self._lane = lane
-        self._open_backend = open_backend
-        self._cache = cache
-        self._metrics = metrics
-        self._clock = clock
-        self._start = start
-        self._changed = threading.Condition()
-        self._backend: Backend | None = None
-        self._waiting: OrderedDict[_Slot, _Waiting] = OrderedDict()
-        self._flying: dict[_Slot, Load] = {}
-        self._flights = 0
-        self._idle = 0
-        self._pause_until = 0.0
-        self._failures = 0
-
-    def gather(self, asks: Sequence[Ask], party: _Party) -> None:
-        """Take asks on board."""
-        with self._changed:
-            for ask in asks:
-                self._board(ask, party)
-            wanted = min(FLIGHTS_PER_LANE, len(self._waiting))
-            for _ in range(wanted - self._idle):
-                if self._flights >= FLIGHTS_PER_LANE:
-                    break
-                self._flights += 1
-                name = f"lane-{self._lane.backend}-{self._flights}"
-                self._start(self, name)
-            self._changed.notify(max(1, wanted))
-
-    def backend(self) -> Backend:
-        """The lane's backend, opened when first used. Raises Retry or GiveUp."""
-        with self._changed:
-            backend = self._backend
-        if backend is not None:
-            return backend
-        opened = self._open_backend(self._lane)
-        with self._changed:
-            if self._backend is None:
-                self._backend = opened
-            return self._backend
-
-    def _board(self, ask: Ask, party: _Party) -> None:
-        slot = (ask.verb, ask.reference.entry)
-        load = self._flying.get(slot)
-        if load is not None and (load.began >= ask.since or ask.version is not None):
-            load.joined.setdefault(slot, []).append((ask, party))
-        else:
-            self._waiting.setdefault(slot, _Waiting()).asks.append((ask, party))
-
-    def fly(self) -> None:
-        """One flight after the other, until nothing came for a while; for a thread of its own."""
-        while self._await_load():
-            load = self.depart()
-            if load is not None:
-                self.land(load, self.ask(load))
-
-    def _await_load(self) -> bool:
-        with self._changed:
-            self._idle += 1
-            try:
-                while not self._may_depart():
-                    patience = self._pause_until - self._clock() if self._waiting else _IDLE_SECONDS
-                    if not self._changed.wait(max(0.001, patience)) and not self._waiting:
-                        self._flights -= 1
-                        return False
-            finally:
-                self._idle -= 1
-            return True
-
-    def _may_depart(self) -> bool:
-        return bool(self._waiting) and self._clock() >= self._pause_until
-
-    def depart(self) -> Load | None:
-        """Take on board what one call holds; None when nothing waits or the lane pauses."""
-        with self._changed:
-            if not self._may_depart():
-                return None
-            verb = next(iter(self._waiting))[0]
-            size = self._batch_size()
-            slots = [slot for slot in self._waiting if slot[0] is verb][:size]
-            began = self._clock()
-            load = Load(verb, began, {slot: self._waiting.pop(slot) for slot in slots})
-            self._flying.update(dict.fromkeys(slots, load))
-            return load
-
-    def _batch_size(self) -> int:
-        return 1 if self._backend is None else self._backend.batch_size
-
-    def ask(self, load: Load) -> Mapping[str, Read | Look]:
-        """The backend's answers; a call that fails as a whole fails for each."""
-        references = load.references()
-        try:
-            backend = self.backend()
-            if load.verb is Verb.READ:
-                return backend.read(references)
-            return backend.look(references)
-        except HarkError as error:
-            return {reference.entry: error for reference in references}
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not kill the lane
-            return {reference.entry: _fault(error) for reference in references}
-
-    def land(self, load: Load, results: Mapping[str, Read | Look]) -> None:
-        """Hand out answers, and keep them."""
-        settled: list[tuple[_Party, _Slot, Answer]] = []
-        with self._changed:
-            passing = [result for result in results.values() if isinstance(result, Retry)]
-            self._pace(passing)
-            for slot, waiting in load.slots.items():
-                answer = Answer(results.get(slot[1]) or _unanswered(), load.began)
-                self._count(slot[0], answer)
-                # The same may have departed once more meanwhile, for somebody who must know newer.
-                if self._flying.get(slot) is load:
-                    del self._flying[slot]
-                settled.extend((party, slot, answer) for _, party in waiting.asks)
-                for ask, party in load.joined.get(slot, ()):
-                    failed = isinstance(answer.result, HarkError | CannotLook)
-                    if failed or satisfies(ask, answer):
-                        settled.append((party, slot, answer))
-                    else:
-                        self._waiting.setdefault(slot, _Waiting()).asks.append((ask, party))
-                if _may_be_kept(answer.result):
-                    self._cache.keep(slot[0], (self._lane, slot[1]), answer)
-                elif _has_vanished(answer.result):
-                    self._cache.forget((self._lane, slot[1]))
-            if self._waiting:
-                self._changed.notify()
-            finished = [party for party, slot, answer in settled if _settle(party, slot, answer)]
-        for party in finished:
-            party.done(party.answers)
-
-    def _pace(self, failures: Sequence[Retry]) -> None:
-        """Wait before the next flight after a passing failure, longer each time."""
-        if not failures:
-            self._failures = 0
-            return
-        self._failures += 1
-        asked = max((failure.after or 0.0) for failure in failures)
-        wait = min(_LONGEST_PAUSE, 0.2 * 2 ** min(self._failures, 10))
-        wait = max(asked, wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secrecy
-        self._pause_until = max(self._pause_until, self._clock() + wait)
-
-    def _count(self, verb: Verb, answer: Answer) -> None:
-        backend = self._lane.backend
-        if isinstance(answer.result, HarkError):
-            self._metrics.backend_failures.labels(backend, answer.result.reason).inc()
-        elif isinstance(answer.result, CannotLook):
-            self._metrics.backend_failures.labels(backend, "CannotLook").inc()
-        elif verb is Verb.READ:
-            self._metrics.value_reads.labels(backend).inc()
-        else:
-            self._metrics.looks.labels(backend).inc()
-
-
-def _settle(party: _Party, slot: _Slot, answer: Answer) -> bool:
-    """Hand a party its answer; whether it was the last one."""
-    party.answers[slot] = answer
-    party.open -= 1
-    return party.open == 0
-
-
-def _has_vanished(result: Read | Look) -> bool:
-    return isinstance(result, HarkError) and result.reason == reasons.NOT_FOUND
-
-
-def _may_be_kept(result: Read | Look) -> bool:
-    """A refusal in whatever form is asked for anew: that it ends is announced nowhere."""
-    if isinstance(result, Versions):
-        return not result.gone
-    return not isinstance(result, HarkError)
-
-
-def _unanswered() -> Retry:
-    return Retry("The backend left this read without an answer.", reason="BackendUnavailable")
-
-
-def _fault(error: Exception) -> Retry:
-    """A fault of ours, without its text: that might quote a value."""
-    log.error("backend.fault", fault=whereabouts(error))
-    return Retry(
-        f"A fault inside Hark ({type(error).__name__}) stopped this read. It is tried again; "
-        "please report it with the log of the reconciler.",
-        reason="InternalFault",
-    )

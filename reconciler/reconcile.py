@@ -29,7 +29,8 @@ from reconciler.apply import SecretWriter
 from reconciler.attempt import Attempt
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
-from reconciler.fetch import Answers, Fetcher
+from reconciler.fetch import Fetcher
+from reconciler.lane import Answers
 from reconciler.live import LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects

@@ -25,7 +25,8 @@ from externalsecret.reference import Reference
 from externalsecret.reflect import Key
 from reconciler.backends.contract import CannotLook, Look, Value, Versions
 from reconciler.cache import Cache
-from reconciler.fetch import Answers, Fetcher
+from reconciler.fetch import Fetcher
+from reconciler.lane import Answers
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects, Wake
 from reconciler.reads import Ask, Lane, ReadKey, Verb

@@ -12,7 +12,8 @@ from fakes.resources import LANE, Clock, entry_of, reference
 from reconciler.backends.contract import Backend, Look, Read, Value, Versions
 from reconciler.backends.memory import MemoryBackend
 from reconciler.cache import Cache
-from reconciler.fetch import FLIGHTS_PER_LANE, Answers, Fetcher, LaneWork
+from reconciler.fetch import Fetcher
+from reconciler.lane import FLIGHTS_PER_LANE, Answers, LaneWork
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Ask, Lane, Verb
 

@@ -21,7 +21,8 @@ from fakes.resources import (
 from reconciler.backends.contract import Backend
 from reconciler.backends.memory import MemoryBackend
 from reconciler.cache import Cache
-from reconciler.fetch import Fetcher, LaneWork
+from reconciler.fetch import Fetcher
+from reconciler.lane import LaneWork
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reads import Lane

@@ -25,7 +25,8 @@ from reconciler.apply import SecretWriter
 from reconciler.backends.contract import Look, Read
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
-from reconciler.fetch import Fetcher, LaneWork, Load
+from reconciler.fetch import Fetcher
+from reconciler.lane import LaneWork, Load
 from reconciler.live import LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
