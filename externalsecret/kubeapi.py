@@ -22,6 +22,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import load_incluster_config, load_kube_config
 from kubernetes.config.config_exception import ConfigException
 
+from externalsecret import deepjson
 from externalsecret.errors import GiveUp, HarkError, Retry
 
 GROUP_PATH = "/apis/kubernetes-client.io/v1"
@@ -204,7 +205,7 @@ def _lines(reply: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        parsed: dict[str, Any] = json.loads(text)
+        parsed: dict[str, Any] = deepjson.parse(text)
     except ValueError:
         raise ApiRetry("The Kubernetes API server's answer is no JSON.", 0) from None
     return parsed

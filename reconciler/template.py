@@ -38,7 +38,7 @@ _HINTS = {
     "ReferenceError": "a name in it is not known; known are data, yaml, _, JSON and Buffer",
     "TypeError": "often a member of something that is absent",
     "SyntaxError": "what was to be parsed, such as JSON, is malformed",
-    "RangeError": "often endless recursion",
+    "RangeError": "often endless recursion, or something too large",
     "InternalError": "often too much memory",
 }
 
