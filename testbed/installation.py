@@ -154,10 +154,17 @@ class HarkProcess:
             if self._child.poll() is not None:
                 ended = how_it_ended(self._child)
                 raise NotReadyError(f"It {ended}:\n{self.text()[-3000:]}")
-            if self.get("/readyz")[0] == 200:  # noqa: PLR2004 - HTTP's own number
+            if self._is_ready():
                 return
             time.sleep(0.02)
         raise NotReadyError(f"It is not ready after {seconds} s:\n{self.text()[-3000:]}")
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == 200  # noqa: PLR2004 - HTTP's own number
+        except OSError:
+            # It may have ended just now: its log tells why, a refused connection does not.
+            return False
 
 
 class Installation:
