@@ -18,12 +18,14 @@ def depth_of(value: Any) -> int:
     return depth
 
 
-@pytest.mark.parametrize("text", ["1", '{"a":"[{"}', nested(300, '"x"')])
-def test_what_python_reads_is_left_as_it_is(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["1", '{"a":"[{"}', nested(MAX_DEPTH, '"x"'), f'[{"[{}]," * 300}"{"{" * 300}"]']
+)
+def test_what_is_not_too_deep_is_read_as_it_is(text: str) -> None:
     assert parse(text.encode()) == json.loads(text)
 
 
-@pytest.mark.parametrize("levels", [2_000, 10_000, 200_000])
+@pytest.mark.parametrize("levels", [MAX_DEPTH, 950, 2_000, 10_000, 200_000])
 def test_one_deep_object_spoils_nothing_beside_it(levels: int) -> None:
     deep = nested(levels, '"]}\\"{[", 1')
     page = parse(f'{{"items":[{{"before":"}}]"}},{deep},{{"after":"é\\\\"}}]}}'.encode())
