@@ -21,6 +21,7 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import load_incluster_config, load_kube_config
 from kubernetes.config.config_exception import ConfigException
+from yaml import YAMLError
 
 from externalsecret import deepjson
 from externalsecret.errors import GiveUp, HarkError, Retry
@@ -94,7 +95,7 @@ def connect(
             load_incluster_config(configuration)
         else:
             load_kube_config(config_file=kubeconfig, client_configuration=configuration)
-    except (ConfigException, OSError) as error:
+    except (ConfigException, OSError, YAMLError) as error:
         where = f"the kubeconfig {kubeconfig}" if kubeconfig else "the pod's ServiceAccount"
         raise GiveUp(
             f"No cluster can be reached by {where} ({error}). Set KUBECONFIG to a readable "

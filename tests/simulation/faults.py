@@ -13,6 +13,10 @@ class Crash(BaseException):
     """The process ends here: nothing catches it but the world, which throws its memory away."""
 
 
+class Broken(BaseException):
+    """A promise is broken; as Crash, so that no half takes it for a fault of its own."""
+
+
 class Fault(Enum):
     NONE = "none"
     AWAY = "away"

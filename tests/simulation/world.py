@@ -21,7 +21,7 @@ from externalsecret.resource import ExternalSecret, read_resource
 from fakes.kubeapi import FakeKubeApi
 from reconciler.live import read_live
 from simulation.cloud import BLUE, CURRENT, DOCUMENT, SECRETS, Accounts, Message, Queue, Secrets
-from simulation.faults import Crash, Dice, UnreliableApi
+from simulation.faults import Broken, Crash, Dice, UnreliableApi
 from simulation.halves import DEFAULTS, Clock, ListenerHalf, ReconcilerHalf
 
 _ROLES = {"first": "", "second": "", "other": "arn:aws:iam::123456789012:role/other"}
@@ -59,7 +59,9 @@ class World:
         self._notes: Counter[tuple[str, str]] = Counter()
         """How many notes were written for (uid, entry)."""
         self._was: dict[str, dict[str, str]] = {}
+        self._names: dict[str, set[str]] = {}
         self._dropped: defaultdict[str, set[str]] = defaultdict(set)
+        """The names that a spec once had and then had not: these may go, whenever it is noticed."""
         for name in SECRETS:
             self.secrets.put(name, self._members(name), (CURRENT, BLUE))
         for name in _ROLES:
@@ -247,9 +249,7 @@ class World:
         path = _path(name)
         held = self.fake.find(path)
         if held is not None:
-            spec = self._spec(name)
-            self._forget_names(held, spec)
-            self.fake.request("PUT", path, body={**held, "spec": spec})
+            self.fake.request("PUT", path, body={**held, "spec": self._spec(name)})
 
     def _replace_object(self) -> None:
         name = self.rng.choice(list(_ROLES))
@@ -270,19 +270,17 @@ class World:
         items = [item for item in _ITEMS if self.rng.random() < 0.6] or [_ITEMS[0]]
         self.rng.shuffle(items)
         self._introduced.update((item["key"], item.get("versionStage", CURRENT)) for item in items)
+        names = {str(item["name"]) for item in items}
+        self._dropped[name] |= self._names.get(name, set()) - names
+        self._names[name] = names
         documents = [DOCUMENT] if self.rng.random() < 0.5 else []
-        self._introduced.update((name, CURRENT) for name in documents)
+        self._introduced.update((document, CURRENT) for document in documents)
         return {
             "backendType": "secretsManager",
             "roleArn": _ROLES[name],
             "dataFrom": documents,
             "data": items,
         }
-
-    def _forget_names(self, held: dict[str, Any], spec: dict[str, Any]) -> None:
-        """What an edit drops may go; what a document holds may always."""
-        before = {item["name"] for item in held["spec"]["data"]}
-        self._dropped[held["metadata"]["name"]] |= before - {item["name"] for item in spec["data"]}
 
     def _collect_garbage(self) -> None:
         uids = {es.uid for es, _ in self._objects()}
@@ -324,8 +322,10 @@ class World:
             if held is None:
                 return
             wanted = {item["name"] for item in held["spec"]["data"]} - self._dropped[name]
-            assert not (before.keys() - after.keys()) & wanted, f"an entry of {name} vanished"
-            assert all(after.values()), f"an entry of {name} was emptied"
+            if (before.keys() - after.keys()) & wanted:
+                raise Broken(f"an entry of {name} vanished")
+            if not all(after.values()):
+                raise Broken(f"an entry of {name} was emptied")
         else:
             held = self.fake.find(_path(name))
             uid = "" if held is None else held["metadata"]["uid"]
@@ -357,7 +357,8 @@ class World:
             uid, _, entry = place
             is_later = self._notes[uid, entry] > message.concerned[place]
             is_noted = is_later or standing.get((uid, entry)) == told
-            assert is_noted, f"acknowledged, but {place} has no note of it"
+            if not is_noted:
+                raise Broken(f"acknowledged, but {place} has no note of it")
 
     def _check_rest(self) -> None:
         assert not self.queue.messages
