@@ -66,8 +66,9 @@ class Stopped(Exception):
 class Limits:
     """Bounds of one call."""
 
-    cpu: float = 1.0
-    """Seconds of processor time of this call alone."""
+    cpu: float = 0.5
+    """Seconds of processor time of this call alone. Others wait for it, and an honest template
+    takes milliseconds."""
     wall: float = 10.0
     """Seconds by the clock, for the case that the machine is busy."""
     memory: int = 64 << 20
