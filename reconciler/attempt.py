@@ -59,9 +59,9 @@ class Attempt:
         repair = self._all() if self._is_damaged() else frozenset()
         if not self.es.is_settled():
             repair |= decide.shared_suppliers(self.es.ledger, self.manifest)
-        self._repair = repair
         jobs = decide.find_jobs(self.es.ledger, self.manifest, repair, known)
         self._jobs = {job.reference.entry: job for job in jobs}
+        self._repair = repair | self._jobs.keys() if self._is_unrecorded() else repair
 
     def asks(self) -> list[Ask]:
         """The next question of every open job."""
@@ -226,6 +226,12 @@ class Attempt:
         """
         before = frozenset() if self._live is None else self._live.owned
         return not after.owned.issuperset(before.difference(removed))
+
+    def _is_unrecorded(self) -> bool:
+        """Whether the Secret was written since the ledger was: perhaps by a pass of ours that ended
+        in between, so that of a key with work to do the ledger does not tell what the Secret holds.
+        """
+        return self._live is not None and self._live.version != self.es.ledger.secret_version
 
     def _has_open(self) -> bool:
         """Whether a key has neither a value nor an error (its version is not to be seen yet)."""

@@ -64,8 +64,10 @@ class Watching:
 
     def end(self) -> None:
         self.stop.set()
-        self.api.end_watches()
-        self.thread.join(20)
+        while self.thread.is_alive():
+            # It may open one more before it sees the stop.
+            self.api.end_watches()
+            self.thread.join(0.01)
 
 
 def put(api: FakeKubeApi, name: str, **data: str) -> None:

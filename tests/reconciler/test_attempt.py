@@ -317,6 +317,21 @@ def test_a_pass_that_ended_before_the_ledger_leaves_no_entry_behind(shop: Shop) 
     assert shop.data() == {"a": b"1"}
 
 
+def test_a_roll_back_after_a_pass_that_ended_before_the_ledger_is_written_too(
+    synced: Shop,
+) -> None:
+    before = synced.status
+    synced.backend.put("db", b"db v2", "v2")
+    synced.hear("db", heard("e2", "v2"))
+    synced.run()
+    synced.status = before
+    synced.backend.move("db", "AWSCURRENT", "v1")
+    synced.hear("db", heard("e3"))
+    synced.run()
+    assert synced.data()["password"] == b"db v1"
+    assert synced.run() is None
+
+
 def test_the_ledger_of_another_object_counts_for_nothing(synced: Shop) -> None:
     synced.uid = "u2"
     synced.backend.fail("web", GiveUp("Access to web is denied.", reason="Denied"))

@@ -275,6 +275,8 @@ class World:
         self._names[name] = names
         documents = [DOCUMENT] if self.rng.random() < 0.5 else []
         self._introduced.update((document, CURRENT) for document in documents)
+        # That an answer is stale tells only the announcement, which a new reader may have missed.
+        self.secrets.stale.clear()
         return {
             "backendType": "secretsManager",
             "roleArn": _ROLES[name],
