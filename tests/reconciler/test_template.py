@@ -24,13 +24,21 @@ DATA = {
 }
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[JavaScript]:
+def engine_with(limits: Limits) -> Iterator[JavaScript]:
     folder = provide_scripts()
-    limits = Limits(cpu=0.4, wall=60)
     engine = template_engine(lambda: load_scripts([folder]), limits)
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[JavaScript]:
+    yield from engine_with(Limits(cpu=20, wall=60))
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[JavaScript]:
+    yield from engine_with(Limits(cpu=0.3, wall=60))
 
 
 def red(entries: Mapping[str, str | bytes]) -> dict[str, Redacted]:
@@ -204,11 +212,11 @@ def test_a_binary_entry_hurts_only_the_template_that_touches_it(engine: JavaScri
     ],
 )  # fmt: skip
 def test_a_failing_template_tells_class_and_place_and_the_next_one_works(
-    engine: JavaScript, text: str, words: str
+    engine: JavaScript, impatient: JavaScript, text: str, words: str
 ) -> None:
-    message = refusal(engine, text)
-    assert words in message
-    assert evaluated(engine, "<%= data.user %>") == "anna"
+    asked = impatient if "time" in words else engine
+    assert words in refusal(asked, text)
+    assert evaluated(asked, "<%= data.user %>") == "anna"
 
 
 def test_what_one_template_changes_no_other_sees(engine: JavaScript) -> None:
