@@ -56,8 +56,9 @@ def render(
       never fed anything on record, and one with a data item of a name it is not recorded to feed (a
       new or renamed item).
     - A bad item or failed read holds its names: they are neither written, nor removed, nor given to
-      a weaker item. A document that cannot be used holds all that its read fed; a path holds
-      parameters that have gone.
+      a weaker item. A read with a bad item writes nothing of its value, so that the parts of one
+      value stay together; the parameters of a path are values of their own. A document that cannot
+      be used holds all that its read fed; a path holds parameters that have gone.
     - A name goes at once when a member leaves a document that is still a non-empty object, and
       nothing else claims it. What the manifest dropped (a removed or renamed item) goes only in a
       render where nothing is bad or failed, so that a typing error in an edit empties no Secret.
@@ -82,8 +83,14 @@ def render(
     ]
     needs = _unrecorded(items, values, fed_before, failed)
     needs |= _former_losers(items, lost, winners)
-    entries = {name: claim.value for name, claim in winners.items() if claim.value is not None}
+    torn = _torn(items, errors)
+    entries = {
+        name: claim.value
+        for name, claim in winners.items()
+        if claim.value is not None and claim.reader not in torn
+    }
     going = _going(items, values, lost, troubled=bool(errors or failed))
+    going = {(reader, name) for reader, name in going if reader not in torn}
     kept = {name for reader, name in lost if (reader, name) not in going} - winners.keys()
     feeds: dict[str, set[str]] = {reader: set() for reader in values}
     for reader, name in [*pairs, *((reader, name) for reader, name in lost if name in kept)]:
@@ -135,6 +142,16 @@ def _former_losers(
         if winner is not None and winner.unread and former_place > winner.place:
             losers.add(winner.reader)
     return losers
+
+
+def _torn(items: Sequence[Item], errors: Collection[str]) -> set[str]:
+    """Reads whose value is written in no part, because a part of it cannot be used.
+
+    A user name must not meet another version's password. The parameters of a path are values of
+    their own.
+    """
+    paths = {item.entry for item in items if item.kind is ItemKind.PATH}
+    return set(errors) - paths
 
 
 def _going(

@@ -157,10 +157,24 @@ def test_a_read_that_failed_holds_what_it_fed_and_is_not_asked_for_again() -> No
 def test_several_problems_with_one_read_make_one_error() -> None:
     items = [data("A", "a", "x"), data("A", "b", "y"), data("A", "c", "z")]
     rendered = render(items, red(A=b'{"z":1}'), {})
-    assert shown(rendered) == {"c": b"1"}
     assert str(rendered.errors["A"]) == (
         "Could not find property x in A (and 1 more problems with this value)"
     )
+
+
+def test_a_value_with_a_part_that_cannot_be_used_is_written_in_no_part() -> None:
+    items = [data("A", "user", "user"), data("A", "password", "password"), data("B", "other", "x")]
+    fed = {"A": ("password", "user")}
+    rendered = render(items, red(A=b'{"user":"new"}', B=b'{"x":1}'), fed)
+    assert shown(rendered) == {"other": b"1"}
+    assert rendered.removed == frozenset()
+    assert list(rendered.errors) == ["A"]
+
+
+def test_a_document_with_a_member_that_is_no_entry_loses_no_other_member() -> None:
+    rendered = render([doc("A")], red(A=b'{"x":1,"no/name":2}'), {"A": ("x", "y")})
+    assert shown(rendered) == {}
+    assert rendered.removed == frozenset()
 
 
 def test_a_parameter_that_left_its_path_keeps_its_entry() -> None:
