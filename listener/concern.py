@@ -51,13 +51,18 @@ def in_place_of(standing: Heard | None, note: Heard) -> Heard:
 
     Messages come in any order, so the later one may name just the version that was read last: the
     ledger would then look covered and the change that was noted before be lost. Unless both name
-    the same version the note names none, and somebody looks which one is current.
+    the same version the note names none, and somebody looks which one is current. It has an id of
+    its own then: a read that began with this very note, before the other one was there, covers
+    neither.
     """
-    if standing is None or standing.version == note.version:
+    if standing is None:
         return note
-    if standing.id == note.id:
+    if note.id == standing.id or standing.id.startswith(f"{note.id}+"):
         return standing
-    return replace(note, version=None)
+    if note.version is not None and note.version == standing.version:
+        return note
+    digest = hashlib.sha256(standing.id.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return replace(note, id=_short(f"{note.id}+{digest}"), version=None)
 
 
 def _is_told(reference: Reference, event: ChangeEvent) -> bool:

@@ -147,8 +147,15 @@ def test_two_announcements_of_one_version_keep_it() -> None:
 
 
 def test_a_note_that_hides_an_uncovered_one_of_another_version_names_none() -> None:
-    assert in_place_of(_heard("a", "v2"), _heard("b", "v1")) == _heard("b", None)
-    assert in_place_of(_heard("a", None), _heard("b", "v1")) == _heard("b", None)
+    for standing, version in (
+        (_heard("a", "v2"), "v1"),
+        (_heard("a", None), "v1"),
+        (_heard("a", None), None),
+    ):
+        note = in_place_of(standing, _heard("b", version))
+        assert note.version is None
+        assert note.id.startswith("b+")
+        assert in_place_of(note, _heard("b", version)) == note
 
 
 def test_a_repeated_note_does_not_bring_back_the_version_that_was_left_out() -> None:
