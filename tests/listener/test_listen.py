@@ -349,7 +349,7 @@ def test_five_messages_about_one_object_are_all_acknowledged(desk: Desk) -> None
     desk.add("one", "db")
     desk.take(*(_moved(f"e{number}", version=f"v{number}") for number in range(5)))
     desk.write_notes()
-    assert desk.heard("one") == ["e4"]
+    assert [note.partition("+")[0] for note in desk.heard("one")] == ["e4"]
     assert desk.acked() == [0, 1, 2, 3, 4]
 
 
