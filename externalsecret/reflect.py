@@ -97,13 +97,16 @@ class Reflector:
         """List and watch until `stop`; for a thread of its own."""
         failures = 0
         while not self._stop.is_set():
+            began = self._clock()
             try:
                 if not self._version:
                     self._list()
                 self._watch()
                 failures = 0
+                self._rest(began)
             except _Expired:
                 self._version = ""
+                self._rest(began)
             except HarkError as error:
                 failures = 1 if self._spoke_lately() else failures + 1
                 self._wait(error, failures)
@@ -114,12 +117,18 @@ class Reflector:
         """A watch that worked and then broke starts its backoff anew."""
         return self._clock() - self._spoke_at < 1.0
 
+    def _rest(self, began: float) -> None:
+        """A server that ends every watch at once is not asked without a pause."""
+        if self._clock() - began < 1.0:
+            self._stop.wait(random.uniform(0.1, 0.3))  # noqa: S311 - jitter needs no secrecy
+
     def _wait(self, error: HarkError, failures: int) -> None:
         if isinstance(error, ApiRefusal) and error.status == HTTPStatus.GONE:
             self._version = ""
         asked = error.after if isinstance(error, ApiRetry) else None
-        delay = asked or min(_LONGEST_WAIT, 0.1 * 2 ** min(failures, 10))
+        delay = min(_LONGEST_WAIT, 0.1 * 2.0 ** min(failures, 10))
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
+        delay = max(delay, asked or 0.0)
         log.warning("watch.failed", path=self._path, error=str(error), retry_in=round(delay, 2))
         self._stop.wait(delay)
 
@@ -172,11 +181,12 @@ class Reflector:
                 f"The watch of {self._path} ended with {obj.get('code')} {obj.get('reason')}.",
                 int(obj.get("code") or 0),
             )
-        self._version = obj["metadata"]["resourceVersion"]
         if kind in {"ADDED", "MODIFIED"}:
             self._sink.upsert(obj)
         elif kind == "DELETED":
             self._sink.remove(obj)
+        # Only now: what the sink could not take is listed anew.
+        self._version = obj["metadata"]["resourceVersion"]
 
     def _accept(self, kind: str) -> str:
         return _METADATA.format(kind=kind) if self._metadata_only else _FULL

@@ -171,9 +171,11 @@ def _spec_job(reference: Reference, leaves: Entry, known: Known) -> Job:
     since = known.fresh_since
     if leaves.heard is not None:
         since = max(since, known.noted(leaves.heard))
-    version = None if leaves.heard is None else leaves.heard.version
-    verb = Verb.LOOK if known.has_value(reference.entry) and version is None else Verb.READ
-    return Job(reference, Why.SPEC, leaves, verb, since, version)
+    # A new reader is content with no answer for the version of its note alone: the note may be a
+    # late one, and a newer one may have gone to a predecessor of the same name.
+    knows_version = leaves.heard is not None and leaves.heard.version is not None
+    verb = Verb.READ if knows_version or not known.has_value(reference.entry) else Verb.LOOK
+    return Job(reference, Why.SPEC, leaves, verb, since)
 
 
 def _heard_job(reference: Reference, leaves: Entry, known: Known) -> Job:

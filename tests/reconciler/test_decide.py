@@ -165,7 +165,7 @@ SYNCED = synced(FOUND, "db", "v1", note="d")
     ("leaves", "expected"),
     [
         ({}, [(Why.SPEC, Verb.READ, 90.0, None)]),
-        ({"heard": heard("e", "v2")}, [(Why.SPEC, Verb.READ, 100.0, "v2")]),
+        ({"heard": heard("e", "v2")}, [(Why.SPEC, Verb.READ, 100.0, None)]),
         ({"synced": {**SYNCED, "fingerprint": "other"}}, [(Why.SPEC, Verb.READ, 90.0, None)]),
         ({"synced": SYNCED}, []),
         ({"synced": SYNCED, "heard": heard("d", "v9")}, []),
@@ -192,7 +192,7 @@ def test_a_value_that_is_kept_is_looked_at_before_it_is_read_for_a_new_spec() ->
     known = replace(NOTHING_KNOWN, has_value=lambda _entry: True)
     assert _jobs({}, known=known) == [(Why.SPEC, Verb.LOOK, 90.0, None)]
     announced = {DB: {"heard": heard("e", "v2")}}
-    assert _jobs(announced, known=known) == [(Why.SPEC, Verb.READ, 100.0, "v2")]
+    assert _jobs(announced, known=known) == [(Why.SPEC, Verb.READ, 100.0, None)]
 
 
 @pytest.mark.parametrize(
