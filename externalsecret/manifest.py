@@ -16,13 +16,13 @@ from enum import StrEnum
 from typing import Any
 
 from externalsecret import identity
+from externalsecret.entrykey import entry_key, split_parameter
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend, SecretId
+from externalsecret.plaintemplate import read_template
 from externalsecret.reference import Identity, Reference, Select, Selector
 
 MAX_REFERENCES = 1000
-_MAX_ENTRY_BYTES = 253
-_KEPT_OF_LONG_ENTRY = 180
 _SERVED = {
     "secretsManager": Backend.SECRETS_MANAGER,
     "systemManager": Backend.PARAMETER_STORE,
@@ -96,7 +96,22 @@ class Manifest:
 
 
 def read_manifest(spec: Mapping[str, Any], defaults: Defaults) -> Manifest:
-    """Understand a spec that the API server has admitted; GiveUp where Hark cannot serve it."""
+    """Understand a spec that the API server has admitted; GiveUp where Hark cannot serve it.
+
+    The watches of all objects pass through here, so nothing else is ever raised.
+    """
+    try:
+        return _read(spec, defaults)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Another schema than ours let it in.
+        raise GiveUp(
+            "The spec has a field of a form that its definition does not allow. Install Hark's "
+            "definition of ExternalSecret and apply the manifest again.",
+            reason="InvalidSpec",
+        ) from None
+
+
+def _read(spec: Mapping[str, Any], defaults: Defaults) -> Manifest:
     reader = _Reader(spec, _backend(spec), defaults)
     items = reader.items()
     if len(reader.references) > MAX_REFERENCES:
@@ -105,15 +120,15 @@ def read_manifest(spec: Mapping[str, Any], defaults: Defaults) -> Manifest:
             "fit into one ExternalSecret's status. Split it into several ExternalSecrets.",
             reason="InvalidSpec",
         )
-    secret_type, labels, annotations = _template(spec)
+    template = read_template(spec)
     return Manifest(
         reader.backend,
         Identity(role_arn=spec.get("roleArn") or ""),
         items,
         reader.references,
-        secret_type,
-        labels,
-        annotations,
+        template.secret_type,
+        template.labels,
+        template.annotations,
     )
 
 
@@ -133,26 +148,6 @@ def _backend(spec: Mapping[str, Any]) -> Backend:
             reason="UnsupportedBackend",
         )
     return backend
-
-
-def _template(spec: Mapping[str, Any]) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
-    """Type, labels and annotations; what needs the template engine is refused, never ignored."""
-    template = spec.get("template") or {}
-    metadata = template.get("metadata") or {}
-    extra = sorted(set(template) - {"type", "metadata", "apiVersion", "kind"}) + [
-        f"metadata.{name}" for name in sorted(set(metadata) - {"labels", "annotations", "name"})
-    ]
-    labels = metadata.get("labels") or {}
-    annotations = metadata.get("annotations") or {}
-    texts = [*labels.values(), *annotations.values()]
-    if extra or any("<%" in str(text) or "${" in str(text) for text in texts):
-        named = ", ".join(f"spec.template.{name}" for name in extra) or "a template expression"
-        raise GiveUp(
-            f"{named} is not served by this version of Hark: of spec.template it serves type, "
-            "metadata.labels and metadata.annotations as plain text.",
-            reason="UnsupportedTemplate",
-        )
-    return (template.get("type") or spec.get("type") or "Opaque", labels, annotations)
 
 
 class _Reader:
@@ -219,7 +214,7 @@ class _Reader:
                 return Selector(Select.VERSION, item["versionId"])
             return Selector(Select.LABEL, item.get("versionStage") or "AWSCURRENT")
         _, suffix = split_parameter(key)
-        if suffix.isdigit():
+        if suffix.isascii() and suffix.isdecimal():
             return Selector(Select.VERSION, suffix)
         if suffix:
             return Selector(Select.LABEL, suffix)
@@ -253,30 +248,3 @@ class _Reader:
         if self._defaults.region_forced:
             return self._defaults.region
         return self._spec.get("region") or secret.region or self._defaults.region
-
-
-def split_parameter(key: str) -> tuple[str, str]:
-    """A parameter's key without and with its `:version` or `:label` ("" where it has none)."""
-    arn = identity.parse_arn(key)
-    tail = key if arn is None else arn.resource
-    name, colon, suffix = tail.rpartition(":")
-    if not colon or not name:
-        return (key, "")
-    return (key[: -len(suffix) - 1], suffix)
-
-
-def entry_key(backend: Backend, region: str, key: str, selector: Selector) -> str:
-    """The ledger key of a read: backend/scope/name#selector, shortened by a digest when long."""
-    if selector.select is Select.LABEL:
-        chosen = selector.value
-    elif selector.select is Select.VERSION:
-        chosen = f"@{selector.value}"
-    else:
-        chosen = selector.select
-    text = f"{backend}/{region}/{key}#{chosen}"
-    encoded = text.encode("utf-8", "backslashreplace")
-    if len(encoded) <= _MAX_ENTRY_BYTES and text.isprintable():
-        return text
-    kept = encoded[:_KEPT_OF_LONG_ENTRY].decode("utf-8", "ignore")
-    printable = "".join(letter if letter.isprintable() else "_" for letter in kept)
-    return f"{printable}~{hashlib.sha256(encoded).hexdigest()[:32]}"

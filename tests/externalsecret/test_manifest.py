@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from externalsecret.entrykey import entry_key, split_parameter
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend
 from externalsecret.manifest import (
@@ -10,10 +11,8 @@ from externalsecret.manifest import (
     Defaults,
     ItemKind,
     Manifest,
-    entry_key,
     is_managed,
     read_manifest,
-    split_parameter,
 )
 from externalsecret.reference import Select, Selector
 
@@ -41,8 +40,8 @@ def item(key: str = "db", name: str = "password", **fields: Any) -> dict[str, An
     [
         (item(), "secretsmanager/eu-central-1/db#AWSCURRENT"),
         (item(versionStage="blue"), "secretsmanager/eu-central-1/db#blue"),
-        (item(versionId="v-1"), "secretsmanager/eu-central-1/db#@v-1"),
-        (item(versionId="v-1", versionStage="blue"), "secretsmanager/eu-central-1/db#@v-1"),
+        (item(versionId="v-1"), "secretsmanager/eu-central-1/db#version:v-1"),
+        (item(versionId="v-1", versionStage="blue"), "secretsmanager/eu-central-1/db#version:v-1"),
         (item(ARN), f"secretsmanager/us-east-1/{ARN}#AWSCURRENT"),
     ],
 )
@@ -56,7 +55,7 @@ def test_the_ledger_key_says_system_region_key_and_version(
     ("wanted", "entry"),
     [
         (item("/a/db"), "ssm/eu-central-1//a/db#latest"),
-        (item("/a/db:3"), "ssm/eu-central-1//a/db:3#@3"),
+        (item("/a/db:3"), "ssm/eu-central-1//a/db:3#version:3"),
         (item("/a/db:blue"), "ssm/eu-central-1//a/db:blue#blue"),
         ({"path": "/a"}, "ssm/eu-central-1//a#path"),
         ({"path": "/a", "recursive": True}, "ssm/eu-central-1//a#tree"),
@@ -267,3 +266,52 @@ def test_an_object_is_ours_when_controller_id_and_instance_id_are_equal(
     controller: str | None, instance: str, *, ours: bool
 ) -> None:
     assert is_managed({"controllerId": controller}, instance) is ours
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"metadata": "x"},
+        {"metadata": ["x"]},
+        {"metadata": {"labels": ["a"]}},
+        {"metadata": {"annotations": "x"}},
+        {"metadata": {"labels": {"a": 1}}},
+        {"type": {"a": "b"}},
+        "x",
+        ["x"],
+    ],
+)
+def test_a_template_of_any_form_is_refused_in_a_sentence_and_raises_nothing_else(
+    template: Any,
+) -> None:
+    spec = {"backendType": "secretsManager", "data": [], "template": template}
+    with pytest.raises(GiveUp, match=r"spec\.template") as refused:
+        read_manifest(spec, Defaults(region="eu-central-1"))
+    assert refused.value.reason == "InvalidSpec"
+
+
+@pytest.mark.parametrize("data", ["x", [1], [{"key": 3, "name": "a"}], [{"name": "a"}]])
+def test_a_spec_that_another_definition_let_in_is_refused_in_a_sentence(data: Any) -> None:
+    spec = {"backendType": "secretsManager", "data": data}
+    with pytest.raises(GiveUp, match="definition") as refused:
+        read_manifest(spec, Defaults(region="eu-central-1"))
+    assert refused.value.reason == "InvalidSpec"
+
+
+def test_a_number_that_is_no_decimal_is_a_label() -> None:
+    spec = {"backendType": "systemManager", "data": [{"key": "a:²", "name": "a"}]}
+    (reference,) = read_manifest(spec, Defaults(region="eu-central-1")).references.values()
+    assert reference.selector == Selector(Select.LABEL, "²")
+
+
+def test_reads_that_differ_in_the_kind_of_selector_alone_have_different_keys() -> None:
+    backend = Backend.PARAMETER_STORE
+    keys = [
+        entry_key(backend, "r", "/a:path", Selector(Select.LABEL, "path")),
+        entry_key(backend, "r", "/a:path", Selector(Select.PATH)),
+        entry_key(backend, "r", "/a", Selector(Select.LABEL, "version:3")),
+        entry_key(backend, "r", "/a", Selector(Select.VERSION, "3")),
+        entry_key(backend, "r", "/a#b", Selector(Select.LABEL, "c")),
+        entry_key(backend, "r", "/a", Selector(Select.LABEL, "b#c")),
+    ]
+    assert len(set(keys)) == len(keys)
