@@ -34,6 +34,7 @@ _TOKEN_SECONDS = 10.0
 which costs a quarter of a request. It reads a pod's token once a minute, and looks for another
 token five minutes before one expires.
 """
+_LONGEST_ASKED_WAIT = 60.0
 _PASSING = {
     # A token that is being replaced, or an API server that cannot check it at the moment.
     HTTPStatus.UNAUTHORIZED,
@@ -243,6 +244,8 @@ def _status_of(body: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def _seconds(header: str | None) -> float | None:
-    if header is None or not header.strip().isdigit():
+    """Retry-After, at most a minute: a server that is back sooner shall not wait for us."""
+    text = (header or "").strip()
+    if not (text.isascii() and text.isdecimal()):
         return None
-    return float(header)
+    return min(_LONGEST_ASKED_WAIT, float(text))

@@ -26,6 +26,10 @@ from reconciler.render import Rendered, render
 from reconciler.report import Outcome
 from reconciler.rereads import Rereads
 
+_DOUBTS = 2
+"""So often a look that shows no change is repeated where the note names no version."""
+_UNSETTLED_SECONDS = 5.0
+"""When to come back where reads and looks contradict each other without a note."""
 _UNRECORDED = ""
 """In place of the ledger key where nobody knows which read fed an entry."""
 
@@ -96,15 +100,24 @@ class Attempt:
     def _patient(self, job: Job, verdict: Verdict, rereads: Rereads) -> Verdict:
         """Come back for an announced version, or let it go when it was tried often enough."""
         waits = isinstance(verdict, Later) or (isinstance(verdict, Settled) and not verdict.covers)
+        if not waits:
+            return verdict
         heard = job.entry.heard
-        if not waits or heard is None:
+        if heard is None or not job.is_open():
+            self._come_back(_UNSETTLED_SECONDS)
             return verdict
-        delay = rereads.next_delay(self.es.key, job.reference.entry, heard.id)
+        is_doubt = isinstance(verdict, Later) and verdict.is_doubt
+        most = _DOUBTS if is_doubt else None
+        delay = rereads.next_delay(self.es.key, job.reference.entry, heard.id, most)
         if delay is not None:
-            self.wait = delay if self.wait is None else min(self.wait, delay)
+            self._come_back(delay)
             return verdict
-        self.not_found.append(job.reference.key)
+        if not is_doubt:
+            self.not_found.append(job.reference.key)
         return replace(verdict, covers=True) if isinstance(verdict, Settled) else Covered()
+
+    def _come_back(self, delay: float) -> None:
+        self.wait = delay if self.wait is None else min(self.wait, delay)
 
     # Ending.
 
@@ -172,15 +185,17 @@ class Attempt:
         """The Secret could not be written: nothing is marked as synced."""
         return Outcome(error, entries=list(self.manifest.references), keep_orphans=True)
 
-    def confirmed(self) -> Iterator[tuple[str, str]]:
-        """(entry, version) of what was seen to be current, beyond the doubt of a stale read."""
+    def confirmed(self) -> Iterator[tuple[str, str, float]]:
+        """(entry, version, when asked) of what was seen to be current, beyond the doubt of a stale
+        read.
+        """
         for entry, (job, verdict) in self._verdicts.items():
             if isinstance(verdict, Settled) and verdict.covers:
                 was_seen = job.why is not Why.REPAIR and job.version == verdict.value.version
                 if was_seen or job.why is Why.SWEEP or job.heard_version() is not None:
-                    yield entry, verdict.value.version
+                    yield entry, verdict.value.version, verdict.began
             elif isinstance(verdict, Covered) and job.synced_version() is not None:
-                yield entry, str(job.synced_version())
+                yield entry, str(job.synced_version()), verdict.began
 
     def heard_times(self) -> list[float]:
         """When the changes happened that this attempt brought into the Secret."""

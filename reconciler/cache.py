@@ -29,7 +29,7 @@ class Cache:
         self._lock = threading.Lock()
         self._answers: OrderedDict[_Slot, Answer] = OrderedDict()
         self._weight = 0
-        self._current: dict[ReadKey, str] = {}
+        self._current: dict[ReadKey, tuple[str, float]] = {}
 
     def find(self, ask: Ask, read: ReadKey) -> Answer | None:
         """An answer that will do for this ask."""
@@ -60,17 +60,27 @@ class Cache:
                 _, evicted = self._answers.popitem(last=False)
                 self._weight -= _weight(evicted)
 
-    def confirm(self, read: ReadKey, version: str) -> bool:
-        """This version is current now; whether that is news."""
+    def confirm(self, read: ReadKey, version: str, began: float | None = None) -> bool:
+        """This version is current; whether that is news.
+
+        `began` is when the call that told so began; what an older call told changes nothing. None
+        stands for just now.
+        """
         with self._lock:
-            news = self._current.get(read) != version
-            self._current[read] = version
-            return news
+            known = self._current.get(read)
+            if known is None:
+                self._current[read] = (version, began or 0.0)
+                return True
+            if began is not None and began < known[1]:
+                return False
+            self._current[read] = (version, known[1] if began is None else began)
+            return known[0] != version
 
     def current(self, read: ReadKey) -> str | None:
         """The version that was last confirmed as current, by anybody."""
         with self._lock:
-            return self._current.get(read)
+            known = self._current.get(read)
+            return None if known is None else known[0]
 
     def has_value(self, read: ReadKey) -> bool:
         """Whether some value of this read is kept, however old."""

@@ -1,13 +1,18 @@
 """Decides what a key needs and what an answer means. Plain functions of plain data.
 
-Fed by the ledger, the manifest and the backends' answers; feeds the reconcile story. The steps of
-one key:
+Fed by the ledger, the manifest and the backends' answers; feeds the reconcile story.
 
-    job ── LOOK ──┬── the Secret holds what is current ──────────────> Covered ├── something else is
-                  current ── READ ──┐ job ── READ ──┴───────────────────────────────────────┴─
-                  Settled, or Later when the announced version is not to be seen yet Guarantees: ids
-                  and versions decide what is covered. The event's time only decides whether a look
-                  goes before a read, which costs a look and never an answer.
+    a job that begins with   finds                                        and ends as, or goes on
+    with ----------------------   ------------------------------------------
+    ---------------------------- a look                   what the Secret holds is current
+    Covered the same, but the note names no version      Later, once or twice something else is
+    current                    a read of it a read                   the version that was announced
+    or expected   Settled another version                              a look a look after a read
+    what was read is current                     Settled something else is current
+    a read of it any                      the announced version is not there yet       Later
+
+Guarantees: ids and versions decide what is covered. The event's time only decides whether a look
+goes before a read, which costs a look and never an answer.
 """
 
 from collections.abc import Callable
@@ -60,6 +65,10 @@ class Job:
     def synced_version(self) -> str | None:
         return None if self.entry.synced is None else self.entry.synced.version
 
+    def is_open(self) -> bool:
+        """Whether a note may have to be served."""
+        return self.why in {Why.SPEC, Why.HEARD}
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -67,11 +76,15 @@ class Settled:
 
     value: Value
     covers: bool = True
+    began: float = 0.0
+    """When the call that told so began, monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Covered:
     """The Secret holds what is current already: only the ledger has to say so."""
+
+    began: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,9 @@ class Failed:
 @dataclass(frozen=True, slots=True)
 class Later:
     """The announced version is not to be seen yet."""
+
+    is_doubt: bool = False
+    """Nothing differs, but the note names no version: the look may have been an old answer."""
 
 
 Verdict = Settled | Covered | Failed | Later
@@ -150,7 +166,9 @@ def advance(job: Job, answer: Answer) -> Job | Verdict:
     if isinstance(result, HarkError):
         return Failed(result)
     if job.steps >= MOST_STEPS:
-        return Later() if job.value is None else Settled(job.value, covers=False)
+        if job.value is None or not job.is_open():
+            return Later()
+        return Settled(job.value, covers=False)
     job = replace(job, steps=job.steps + 1)
     if isinstance(result, Value):
         return _after_read(job, result, answer.began)
@@ -171,10 +189,9 @@ def _spec_job(reference: Reference, leaves: Entry, known: Known) -> Job:
     since = known.fresh_since
     if leaves.heard is not None:
         since = max(since, known.noted(leaves.heard))
-    # A new reader is content with no answer for the version of its note alone: the note may be a
+    # The version of its note alone makes no answer good enough for a new reader: the note may be a
     # late one, and a newer one may have gone to a predecessor of the same name.
-    knows_version = leaves.heard is not None and leaves.heard.version is not None
-    verb = Verb.READ if knows_version or not known.has_value(reference.entry) else Verb.LOOK
+    verb = Verb.LOOK if known.has_value(reference.entry) else Verb.READ
     return Job(reference, Why.SPEC, leaves, verb, since)
 
 
@@ -187,10 +204,10 @@ def _heard_job(reference: Reference, leaves: Entry, known: Known) -> Job:
 
 
 def _after_read(job: Job, value: Value, began: float) -> Job | Verdict:
-    announced = job.heard_version()
-    is_open = job.why in {Why.SPEC, Why.HEARD}
-    if not is_open or announced is None or announced == value.version:
-        return Settled(value)
+    announced = job.heard_version() if job.is_open() else None
+    expected = announced or job.version
+    if expected is None or is_version(job.reference, expected, value.version):
+        return Settled(value, began=began)
     return replace(job, verb=Verb.LOOK, since=began, version=None, value=value)
 
 
@@ -200,12 +217,14 @@ def _after_look(job: Job, seen: Versions, began: float) -> Job | Verdict:
     holds = job.synced_version() if job.value is None else job.value.version
     if seen.current is None or seen.current != holds:
         return replace(job, verb=Verb.READ, since=began, version=seen.current, value=None)
-    superseded = _was_superseded(job, seen)
+    superseded = not job.is_open() or _was_superseded(job, seen)
     if job.value is not None:
-        return Settled(job.value, covers=superseded)
+        return Settled(job.value, superseded, began)
     if job.why is Why.SPEC:
         return replace(job, verb=Verb.READ, since=began, version=seen.current)
-    return Covered() if superseded else Later()
+    if job.heard_version() is None:
+        return Later(is_doubt=True)
+    return Covered(began) if superseded else Later()
 
 
 def _without_look(job: Job, began: float) -> Job | Verdict:
@@ -228,8 +247,18 @@ def _was_superseded(job: Job, seen: Versions) -> bool:
     return announced in seen.known and PENDING_LABEL not in seen.known[announced]
 
 
+def is_version(reference: Reference, announced: str, version: str) -> bool:
+    """Whether a version is the announced one. Parameter Store's events name a number, its versions
+    are `number@modified`.
+    """
+    if reference.secret.backend is Backend.PARAMETER_STORE and "@" not in announced:
+        return version.partition("@")[0] == announced
+    return version == announced
+
+
 def _number(version: str | None) -> int:
-    return int(version) if version is not None and version.isdecimal() else 0
+    number = (version or "").partition("@")[0]
+    return int(number) if number.isascii() and number.isdecimal() else 0
 
 
 def _may_be_old(leaves: Entry) -> bool:

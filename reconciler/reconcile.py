@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 import structlog
 
 from externalsecret.errors import GiveUp, HarkError, whereabouts
-from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, KubeApi
+from externalsecret.kubeapi import MERGE_PATCH, KubeApi
 from externalsecret.kubeevents import EventType, ObjectRef, Recorder
 from externalsecret.reflect import Key
 from externalsecret.resource import API_VERSION, KIND, ExternalSecret, status_path
@@ -148,9 +148,9 @@ class Reconciler:
 
     def _confirm(self, one: Attempt) -> None:
         """Tell the other readers of a key which version is current, if that is news to them."""
-        for entry, version in one.confirmed():
+        for entry, version, began in one.confirmed():
             read = (lane_of(one.manifest, one.manifest.references[entry]), entry)
-            if self._parts.cache.confirm(read, version):
+            if self._parts.cache.confirm(read, version, began):
                 for key in self._parts.objects.readers(read):
                     if key != one.es.key:
                         self._parts.queue.add(key, urgent=True)
@@ -161,12 +161,12 @@ class Reconciler:
         if error is not None:
             delay = self._parts.backoff.delay(es.key, error)
             self._parts.queue.add_after(es.key, delay)
-        else:
-            self._parts.backoff.forget(es.key)
         if one is not None and one.wait is not None:
             self._parts.queue.add_after(es.key, one.wait)
-        if not self._is_quiet(es, outcome):
-            self._write_status(es, outcome)
+        is_told = self._is_quiet(es, outcome) or self._write_status(es, outcome)
+        if error is None and is_told:
+            # Not before: a status that is refused again and again waits longer each time.
+            self._parts.backoff.forget(es.key)
         self._parts.metrics.reconciles.labels("ok" if error is None else error.reason).inc()
         self._observe(one)
         for missing in () if one is None else one.not_found:
@@ -183,10 +183,11 @@ class Reconciler:
             and self._parts.backoff.failures(es.key) < _QUIET_FAILURES
         )
 
-    def _write_status(self, es: ExternalSecret, outcome: Outcome) -> None:
+    def _write_status(self, es: ExternalSecret, outcome: Outcome) -> bool:
+        """Whether the status says what is to be said."""
         body = status_patch(es, outcome, self._now())
         if body is None:
-            return
+            return True
         try:
             reply = self._parts.api.request(
                 "PATCH",
@@ -195,14 +196,10 @@ class Reconciler:
                 body=body,
                 content_type=MERGE_PATCH,
             )
-        except ApiRefusal as error:
-            log.warning("status.refused", object="/".join(es.key), error=str(error))
-            self._parts.queue.add_after(es.key, self._parts.backoff.delay(es.key, error))
-            return
         except HarkError as error:
             log.warning("status.failed", object="/".join(es.key), error=str(error))
             self._parts.queue.add_after(es.key, self._parts.backoff.delay(es.key, error))
-            return
+            return False
         self._parts.metrics.status_writes.inc()
         self._parts.objects.replace(reply)
         latest = self._parts.objects.get(es.key)
@@ -214,6 +211,7 @@ class Reconciler:
                 self._say(es, "Synced", "The Secret holds every key of the manifest.")
             else:
                 self._say(es, outcome.error.reason, outcome.error.message)
+        return True
 
     def _say(self, es: ExternalSecret, reason: str, message: str) -> None:
         about = ObjectRef(*es.key, es.uid, API_VERSION, KIND)

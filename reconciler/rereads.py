@@ -25,8 +25,9 @@ class Rereads:
         self._tries: OrderedDict[tuple[Key, str, str], int] = OrderedDict()
         self._seen: OrderedDict[str, float] = OrderedDict()
 
-    def next_delay(self, key: Key, entry: str, note: str) -> float | None:
-        """How long to wait before the next try; None when it was tried often enough.
+    def next_delay(self, key: Key, entry: str, note: str, most: int | None = None) -> float | None:
+        """How long to wait before the next try; None when it was tried often enough (`most` times
+        where that is given).
 
         The next try shall ask anew: what was answered since the note was first seen was too old.
         """
@@ -34,7 +35,7 @@ class Rereads:
             self._seen.pop(note, None)
             place = (key, entry, note)
             tries = self._tries.pop(place, 0)
-            if tries >= len(self._delays):
+            if tries >= min(len(self._delays), most or len(self._delays)):
                 return None
             self._tries[place] = tries + 1
             if len(self._tries) > _REMEMBERED:

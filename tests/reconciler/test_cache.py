@@ -124,3 +124,11 @@ def test_what_nobody_reads_any_more_is_forgotten() -> None:
     cache.retain({other})
     assert (cache.has_value(DB), cache.current(DB)) == (False, None)
     assert (cache.has_value(other), cache.current(other)) == (True, "v1")
+
+
+def test_what_an_older_call_told_to_be_current_changes_nothing() -> None:
+    cache = Cache(10_000)
+    assert cache.confirm(DB, "v3", 20.0)
+    assert not cache.confirm(DB, "v2", 10.0)
+    assert cache.current(DB) == "v3"
+    assert cache.confirm(DB, "v4")

@@ -4,9 +4,11 @@ from dataclasses import replace
 import pytest
 
 from externalsecret.errors import GiveUp, Retry
+from externalsecret.identity import Backend, SecretId
 from externalsecret.ledger import Entry, Heard, Synced, read_ledger
 from externalsecret.manifest import read_manifest
 from externalsecret.redacted import Redacted
+from externalsecret.reference import Reference, Select, Selector
 from fakes.resources import DEFAULTS as DEFAULT_REGION
 from fakes.resources import entry_of, heard, manifest, reference, spec, synced
 from reconciler import decide
@@ -72,7 +74,7 @@ READ_V1 = replace(HEARD_V2, verb=Verb.LOOK, value=Value(Redacted(b"x"), "v1", ""
         (LOOK_V2, look("v1"), "Later"),
         (LOOK_V2, look("v2"), "read v2"),
         (LOOK_V2, Answer(CannotLook(), 200.0), "read v2"),
-        (LOOK_ANY, look("v1"), "Covered"),
+        (LOOK_ANY, look("v1"), "Later"),
         (LOOK_ANY, look("v2"), "read v2"),
         (LOOK_ANY, look(None), "read None"),
         (LOOK_ANY, look("v2", gone="It is marked for deletion."), "Failed"),
@@ -192,7 +194,7 @@ def test_a_value_that_is_kept_is_looked_at_before_it_is_read_for_a_new_spec() ->
     known = replace(NOTHING_KNOWN, has_value=lambda _entry: True)
     assert _jobs({}, known=known) == [(Why.SPEC, Verb.LOOK, 90.0, None)]
     announced = {DB: {"heard": heard("e", "v2")}}
-    assert _jobs(announced, known=known) == [(Why.SPEC, Verb.READ, 100.0, None)]
+    assert _jobs(announced, known=known) == [(Why.SPEC, Verb.LOOK, 100.0, None)]
 
 
 @pytest.mark.parametrize(
@@ -237,3 +239,24 @@ def test_after_an_edit_the_suppliers_of_a_shared_name_are_all_wanted() -> None:
 )
 def test_times_are_read_where_they_are_times(at: str | None, seconds: float | None) -> None:
     assert decide.seconds_of(at) == seconds
+
+
+@pytest.mark.parametrize("why", [Why.SWEEP, Why.REPAIR])
+def test_a_read_that_is_not_what_was_expected_is_looked_at_without_a_note_too(why: Why) -> None:
+    """An old answer to a read must not pass for what the sweep saw, or for what was lost."""
+    after = decide.advance(replace(job(why), version="v3"), read("v2"))
+    assert isinstance(after, Job)
+    assert (after.verb, after.since) == (Verb.LOOK, 200.0)
+
+    again = decide.advance(after, look("v3"))
+    assert isinstance(again, Job)
+    assert (again.verb, again.version) == (Verb.READ, "v3")
+
+
+def test_an_announced_number_is_the_version_of_a_parameter_that_was_modified_then() -> None:
+    parameter = Reference(
+        "e", SecretId(Backend.PARAMETER_STORE, "db"), "db", Selector(Select.LATEST), "r"
+    )
+    assert decide.is_version(parameter, "5", "5@1700000000")
+    assert not decide.is_version(parameter, "5", "6@1700000000")
+    assert not decide.is_version(parameter, "5@1", "5@2")
