@@ -111,7 +111,7 @@ def _from_answer(error: exceptions.ClientError, subject: str) -> HarkError:
     status = int(about.get("HTTPStatusCode") or 0)
     if code == "ParameterNotFound" and said in _NO_MESSAGE:
         return parameter_not_found(subject)
-    if not code or code.isdigit() or said.startswith("<"):
+    if not code or (code.isascii() and code.isdecimal()) or said.startswith("<"):
         said = f"The AWS endpoint answered {error.operation_name} with HTTP status {status}."
     elif said in _NO_MESSAGE:
         said = f"{code} at {error.operation_name}."

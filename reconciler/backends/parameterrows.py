@@ -2,16 +2,26 @@
 
 Fed and used by parameterstore. A row is one parameter in an answer of GetParameter, GetParameters,
 GetParametersByPath or DescribeParameters (the last without a value).
+
+A version is `<number>@<seconds>`: the service's number and when that version was made, in whole
+seconds since the epoch. A parameter that is deleted and created anew counts from 1 again, so that
+the number alone would not tell it from its predecessor. Where an answer has no date the version is
+the number alone. Does not tell two parameters of one name apart that were made in the same second.
+
+AWS facts: `LastModifiedDate` of "Parameter" and "ParameterMetadata" in the Systems Manager API
+reference. Milliseconds are left out: not everything that speaks this API gives them.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from externalsecret.errors import GiveUp
 from externalsecret.redacted import Redacted
 from reconciler.backends import reasons
-from reconciler.backends.contract import Value, Versions
+from reconciler.backends.contract import CannotLook, Value, Versions
 
 Row = Mapping[str, Any]
 
@@ -51,24 +61,36 @@ def digest(rows: Iterable[Row]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:_DIGEST_CHARACTERS]
 
 
-def versions_of(row: Row, pinned: str) -> Versions:
+def versions_of(row: Row, pinned: str) -> Versions | CannotLook:
     """What a description says of the newest version, or of one that a number pins ("" = none).
 
-    A description names the newest version only; versions count up from 1.
+    A description names the newest version only; versions count up from 1. That an older one is
+    there can be told, but not when it was made: whether it is another than before.
     """
     newest = version_of(row)
+    number = _number(row)
     resource = str(row.get("ARN", ""))
-    if not pinned:
-        return Versions(newest, {newest: frozenset()}, resource)
-    exists = pinned.isdigit() and newest.isdigit() and 1 <= int(pinned) <= int(newest)
     known = {newest: frozenset[str]()}
-    if exists:
-        known[pinned] = frozenset()
-    return Versions(pinned if exists else None, known, resource)
+    if pinned in {"", number}:
+        return Versions(newest, known, resource)
+    if _is_number(pinned) and _is_number(number) and 1 <= int(pinned) < int(number):
+        return CannotLook(f"When version {pinned} was made shows only when it is read.")
+    return Versions(None, known, resource)
 
 
 def version_of(row: Row) -> str:
+    """The number and the time of making."""
+    made = row.get("LastModifiedDate")
+    number = _number(row)
+    return f"{number}@{math.floor(made.timestamp())}" if isinstance(made, datetime) else number
+
+
+def _number(row: Row) -> str:
     return str(row.get("Version", ""))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def _value(row: Row) -> Redacted:

@@ -3,8 +3,10 @@
 Fed by awsclient (a client for one role and region). Newest versions are read ten at a time, always
 decrypted; a path is read in all its pages and its version is a digest of its members' versions.
 Versions are looked at with DescribeParameters, fifty names at a time, which shows no value. Labels,
-public parameters (aws/...) and parameters of other accounts are not described there: CannotLook.
-Does not guarantee that a pinned version still exists (the service keeps the last hundred).
+pins of older versions, public parameters (aws/...) and parameters of other accounts are not
+described there: CannotLook. A parameter that was deleted and created anew has another version,
+although the service counts from 1 again (see parameterrows). Does not guarantee that a pinned
+version still exists (the service keeps the last hundred).
 
 AWS facts: "GetParameters", "GetParametersByPath" and "DescribeParameters" in the Systems Manager
 API reference; "Working with parameter versions" for `name:version` and `name:label`.

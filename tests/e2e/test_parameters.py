@@ -1,5 +1,6 @@
 """Parameter Store end to end: its events name no version, so a look goes before the read."""
 
+import time
 from typing import Any
 
 from worlds.spine import await_until, unique
@@ -59,7 +60,8 @@ def test_an_unchanged_parameter_that_is_announced_costs_no_value(world: Whole) -
 
     _await_noted(world, name, 1)
     assert world.value_calls(name) == values
-    assert world.looks(name) == looks + 1
+    # The note names no version, so an answer that shows no change is doubted once or twice.
+    assert looks < world.looks(name) <= looks + 3
 
 
 def test_a_version_that_is_pinned_stays(world: Whole) -> None:
@@ -125,3 +127,23 @@ def test_a_parameter_that_was_deleted_keeps_its_entry(world: Whole) -> None:
     world.set_parameter(name, "again")
     world.announce_parameter(name, "Create")
     world.await_data(name, entry=b"again")
+
+
+def test_a_parameter_that_was_deleted_and_made_anew_is_read_anew(world: Whole) -> None:
+    name = unique("replaced")
+    world.set_parameter(f"/{name}/one", "before")
+    made_in = int(time.time())
+    _synced(world, name, {"key": f"/{name}/one", "name": "one"})
+    _synced(world, f"{name}-path", {"path": f"/{name}"})
+    world.await_data(name, one=b"before")
+    world.await_data(f"{name}-path", one=b"before")
+
+    # Its versions are told apart by whole seconds.
+    await_until(lambda: int(time.time()), lambda now: now > made_in, "the next second")
+    world.aws("ssm").delete_parameter(Name=f"/{name}/one")
+    world.set_parameter(f"/{name}/one", "after")
+    for operation in ("Delete", "Create"):
+        world.announce_parameter(f"/{name}/one", operation)
+
+    world.await_data(name, one=b"after")
+    world.await_data(f"{name}-path", one=b"after")

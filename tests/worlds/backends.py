@@ -227,10 +227,11 @@ class ParameterStoreWorld(AwsWorld):
         )
 
     def put(self, name: str, value: bytes) -> str:
-        made = self.admin.put_parameter(
+        self.admin.put_parameter(
             Name=name, Value=value.decode(), Type="SecureString", Overwrite=True
         )
-        return str(made["Version"])
+        made = self.admin.get_parameter(Name=name)["Parameter"]
+        return f"{made['Version']}@{int(made['LastModifiedDate'].timestamp())}"
 
     def delete(self, name: str) -> None:
         self.admin.delete_parameter(Name=name)
@@ -239,7 +240,8 @@ class ParameterStoreWorld(AwsWorld):
         return reference(self.kind, name, LATEST)
 
     def pinned(self, name: str, version: str) -> Reference:
-        return reference(self.kind, f"{name}:{version}", Selector(Select.VERSION, version))
+        number = version.partition("@")[0]
+        return reference(self.kind, f"{name}:{number}", Selector(Select.VERSION, number))
 
     def close(self) -> None:
         super().close()

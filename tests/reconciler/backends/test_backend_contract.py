@@ -112,8 +112,8 @@ def test_a_pinned_version_stays(world: World) -> None:
     assert isinstance(read, Value)
     assert read.version == first
     look = world.backend.look([one])[one.entry]
-    assert isinstance(look, Versions)
-    assert look.current == first
+    # Or it tells that it cannot say: a read does.
+    assert isinstance(look, CannotLook) or (isinstance(look, Versions) and look.current == first)
 
 
 def test_a_look_and_a_sweep_see_the_version_that_a_read_gives(world: World) -> None:

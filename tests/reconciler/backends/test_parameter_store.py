@@ -11,13 +11,25 @@ from externalsecret.identity import Backend as Kind
 from externalsecret.redacted import Redacted
 from externalsecret.reference import Reference, Select, Selector
 from reconciler.backends.contract import CannotLook, Look, Value, Versions
+from reconciler.backends.parameterrows import versions_of
 from testbed.actions import Action, answer
+from testbed.moto import REGION
 from testbed.request import aws
 from worlds.backends import LATEST, ParameterStoreWorld, reference, refusal, revealed
 
 
 def says(document: Mapping[str, Any]) -> Action:
     return answer(200, json.dumps(document).encode())
+
+
+def row(name: str, version: int, modified: float) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "Value": "x",
+        "Version": version,
+        "ARN": f"arn:aws:ssm:{REGION}:123456789012:parameter{name}",
+        "LastModifiedDate": modified,
+    }
 
 
 def path(key: str, select: Select = Select.PATH) -> Reference:
@@ -70,6 +82,74 @@ def test_a_pinned_version_that_never_was_chooses_none(parameters: ParameterStore
     assert isinstance(seen, Versions)
     assert seen.current is None
     assert isinstance(parameters.read(parameters.pinned("/a", "7")), GiveUp)
+
+
+def test_a_parameter_made_anew_has_another_version_than_its_predecessor(
+    parameters: ParameterStoreWorld,
+) -> None:
+    one = parameters.current("/a")
+    seen = []
+    for modified in (1_700_000_000.0, 1_700_000_001.0):
+        found = row("/a", 1, modified)
+        parameters.proxy.when(aws("GetParameter"), says({"Parameter": found}))
+        parameters.proxy.when(aws("DescribeParameters"), says({"Parameters": [found]}))
+        read, looked = parameters.read(one), look(parameters, one)
+        assert isinstance(read, Value)
+        assert isinstance(looked, Versions)
+        assert read.version == looked.current
+        seen.append(read.version)
+    assert seen == ["1@1700000000", "1@1700000001"]
+
+
+@pytest.mark.parametrize("select", [Select.PATH, Select.TREE])
+def test_a_member_made_anew_changes_the_version_of_its_path(
+    parameters: ParameterStoreWorld, select: Select
+) -> None:
+    one = path("/app", select)
+    seen = set()
+    for modified in (1_700_000_000.0, 1_700_000_001.0):
+        found = says({"Parameters": [row("/app/a", 1, modified), row("/app/b", 1, 9.0)]})
+        parameters.proxy.when(aws("GetParametersByPath"), found)
+        parameters.proxy.when(aws("DescribeParameters"), found)
+        read, looked = parameters.read(one), look(parameters, one)
+        assert isinstance(read, Value)
+        assert isinstance(looked, Versions)
+        assert read.version == looked.current
+        seen.add(read.version)
+    assert len(seen) == 2
+
+
+def test_dates_of_another_precision_make_no_other_version(parameters: ParameterStoreWorld) -> None:
+    exact, plain = row("/a", 1, 1_700_000_000.888), row("/a", 1, 1_700_000_000)
+    parameters.proxy.when(aws("GetParameter"), says({"Parameter": exact}))
+    parameters.proxy.when(aws("DescribeParameters"), says({"Parameters": [plain]}))
+    read, looked = (
+        parameters.read(parameters.current("/a")),
+        look(parameters, parameters.current("/a")),
+    )
+    assert isinstance(read, Value)
+    assert isinstance(looked, Versions)
+    assert read.version == looked.current
+
+
+def test_a_pin_of_an_older_version_can_not_be_looked_at_for_its_date_is_not_described(
+    parameters: ParameterStoreWorld,
+) -> None:
+    for value in (b"first", b"second"):
+        parameters.put("/a", value)
+    assert isinstance(look(parameters, parameters.pinned("/a", "1")), CannotLook)
+    newest = look(parameters, parameters.pinned("/a", "2"))
+    read = parameters.read(parameters.pinned("/a", "2"))
+    assert isinstance(newest, Versions)
+    assert isinstance(read, Value)
+    assert newest.current == read.version
+
+
+@pytest.mark.parametrize("pin", ["\u00b2", "\u0662", "0", "-1", ""])
+def test_a_pin_that_is_no_number_chooses_none_or_the_newest(pin: str) -> None:
+    seen = versions_of({"Name": "/a", "Version": 3}, pin)
+    assert isinstance(seen, Versions)
+    assert seen.current == (None if pin else "3")
 
 
 def test_a_path_gives_its_members_by_last_segment(parameters: ParameterStoreWorld) -> None:
