@@ -3,8 +3,10 @@
 Fed by render, item by item; feeds the merge. Text forms and lookup are those of
 kubernetes-external-secrets 8.5.5; where that one dropped entries in silence (no JSON, no object, a
 lost parameter) the entry is held here: claimed by the item, but without a value, so that the merge
-leaves what the Secret has. Nothing is raised for a bad value, and no problem's sentence holds a
-piece of one.
+leaves what the Secret has. One thing differs knowingly: isBinary of dataFromWithOptions, which that
+one ignored, decodes each text member. Nothing is raised for a bad value, and no problem's sentence
+holds a piece of one: the names of a document's members are part of it, so a bad one is told by its
+number among the members.
 """
 
 import re
@@ -23,7 +25,10 @@ from reconciler.propertypath import lookup
 _ENTRY_NAME = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")
 _LONGEST_NAME_SHOWN = 80
 _MOST_NAMES_SHOWN = 5
-
+_ALLOWED_NAMES = (
+    "letters, digits, '-', '_' and '.' are allowed, at most 253 of them, but neither '.' alone "
+    "nor '..' at the start."
+)
 
 Readable = ReadValue
 _ReadJson = Callable[[bytes], Parsed]
@@ -115,7 +120,7 @@ def _from_document(
     except BadValue as problem:
         return Supply(held=frozenset(fed_before), problems=(problem.message,))
     values = {
-        name: Redacted(as_text(value)) for name, value in members.items() if is_entry_name(name)
+        name: _text_or_bytes(item, value) for name, value in members.items() if is_entry_name(name)
     }
     if len(values) == len(members):
         return Supply(values)
@@ -123,18 +128,13 @@ def _from_document(
     return Supply(
         values,
         frozenset(fed_before) - values.keys(),
-        tuple(_bad_name(item, name) for name in members if name not in values),
+        (_bad_members(item, members),),
     )
 
 
 def _members(
     item: Item, read: Redacted | Binary, fed_before: Collection[str], read_json: _ReadJson
 ) -> Mapping[str, Json]:
-    if item.is_binary:
-        raise BadValue(
-            f"{item.where}: isBinary has no meaning for a whole document. Remove it, or take the "
-            f"members of {item.key} one by one in spec.data with property and isBinary."
-        )
     document = read_json(_bytes_of(read))
     if not isinstance(document, dict):
         position = f" ({document})" if isinstance(document, NotJson) else ""
@@ -156,6 +156,11 @@ def _entry(item: Item, read: Redacted | Binary, source: str, read_json: _ReadJso
             return read.value if isinstance(read, Binary) else read
         return Redacted(base64text.decode(read.reveal().decode("utf-8", "replace")))
     value = _property(item, item.property, read_json(_bytes_of(read)), source)
+    return _text_or_bytes(item, value)
+
+
+def _text_or_bytes(item: Item, value: Json) -> Redacted:
+    """A member's entry; only text can be base64."""
     if item.is_binary and isinstance(value, str):
         return Redacted(base64text.decode(value))
     return Redacted(as_text(value))
@@ -182,6 +187,15 @@ def _bad_name(item: Item, name: str) -> str:
     shown = ascii(name[:_LONGEST_NAME_SHOWN]) + ("..." if len(name) > _LONGEST_NAME_SHOWN else "")
     return (
         f"{item.where}: {shown} (from {item.key}) cannot name an entry of a Secret. Rename it: "
-        "letters, digits, '-', '_' and '.' are allowed, at most 253 of them, but neither '.' alone "
-        "nor '..' at the start."
+        f"{_ALLOWED_NAMES}"
+    )
+
+
+def _bad_members(item: Item, members: Collection[str]) -> str:
+    """Where the members with a bad name stand: the name itself is part of the value."""
+    bad = [str(at) for at, name in enumerate(members, start=1) if not is_entry_name(name)]
+    shown = ", ".join(bad[:_MOST_NAMES_SHOWN] + ["..."] * (len(bad) > _MOST_NAMES_SHOWN))
+    return (
+        f"{item.where}: {len(bad)} of the {len(members)} members of {item.key} cannot name an "
+        f"entry of a Secret (counted from 1: member {shown}). Rename them: {_ALLOWED_NAMES}"
     )

@@ -149,11 +149,19 @@ def test_a_document_that_never_fed_anything_may_be_empty() -> None:
     assert supply(DOCUMENT, Redacted(b"{}"), ()).problems == ()
 
 
-def test_is_binary_on_a_document_is_refused_rather_than_ignored() -> None:
+def test_is_binary_of_a_document_decodes_each_text_member() -> None:
     item = Item("e", "spec.dataFromWithOptions[0]", "prod/db", ItemKind.DOCUMENT, is_binary=True)
-    supplied = supply(item, Redacted(b'{"a":"YQ=="}'), ("a",))
-    assert supplied.held == {"a"}
-    assert "spec.dataFromWithOptions[0]: isBinary has no meaning" in supplied.problems[0]
+    document = Redacted(b'{"padded":"YQ==","bare":"-_8","number":1234,"list":["YQ=="],"gone":null}')
+    for read in (document, Binary(document)):
+        supplied = supply(item, read, ("a",))
+        assert supplied.problems == ()
+        assert shown(supplied.values) == {
+            "padded": b"a",
+            "bare": b"\xfb\xff",
+            "number": b"1234",
+            "list": b'["YQ=="]',
+            "gone": b"null",
+        }
 
 
 NAMES = [
@@ -179,18 +187,32 @@ def test_entry_names_are_those_that_kubernetes_takes(name: str, *, allowed: bool
     assert is_entry_name(name) is allowed
 
 
-def test_a_member_that_cannot_name_an_entry_is_named_and_the_others_go_on() -> None:
-    supplied = supply(DOCUMENT, Redacted(b'{"good":1,"not good":"s3cret"}'), ("old",))
-    assert shown(supplied.values) == {"good": b"1"}
+def test_members_that_cannot_name_an_entry_are_told_by_number_and_the_others_go_on() -> None:
+    document = b'{"good":1,"https://u:s3cret@host":1,"fine":2,"s3cret word":"s3cret"}'
+    supplied = supply(DOCUMENT, Redacted(document), ("old",))
+    assert shown(supplied.values) == {"good": b"1", "fine": b"2"}
     assert supplied.held == {"old"}
     (sentence,) = supplied.problems
-    assert sentence.startswith("spec.dataFrom[0]: 'not good' (from prod/db) cannot name an entry")
+    assert sentence == (
+        "spec.dataFrom[0]: 2 of the 4 members of prod/db cannot name an entry of a Secret (counted "
+        "from 1: member 2, 4). Rename them: letters, digits, '-', '_' and '.' are allowed, at most "
+        "253 of them, but neither '.' alone nor '..' at the start."
+    )
+
+
+def test_of_very_many_bad_members_the_first_are_told() -> None:
+    members = ",".join(f'"s3cret {number}":1' for number in range(5000))
+    (sentence,) = supply(DOCUMENT, Redacted(f"{{{members}}}".encode()), ()).problems
+    assert "5000 of the 5000 members" in sentence
+    assert "member 1, 2, 3, 4, 5, ...)" in sentence
     assert "s3cret" not in sentence
 
 
-def test_a_very_long_member_name_is_shown_in_part() -> None:
-    supplied = supply(DOCUMENT, Redacted(b'{"' + b"x" * 5000 + b'":1}'), ())
-    assert len(supplied.problems[0]) < 400
+def test_a_parameter_that_cannot_name_an_entry_is_named_in_part() -> None:
+    (sentence,) = supply(path(), {"not good" + "x" * 5000: Redacted(b"s3cret")}, ()).problems
+    assert sentence.startswith("spec.data[1]: 'not good")
+    assert "s3cret" not in sentence
+    assert len(sentence) < 400
 
 
 def test_a_bad_value_is_given_up_until_something_changes() -> None:
