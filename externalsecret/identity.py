@@ -110,7 +110,9 @@ def account_of_role(role_arn: str) -> tuple[str, str]:
 
 
 def secrets_manager(key: str) -> SecretId:
-    """The id of an ARN that AWS itself wrote: it is whole, so its suffix is no part of the name."""
+    """The id of a name or an ARN as people write it: whole, or without the six characters at its
+    end. Where the text leaves both open, the id keeps both readings of the name.
+    """
     arn = parse_arn(key)
     if arn is None or arn.service != "secretsmanager" or not arn.resource.startswith("secret:"):
         return SecretId(Backend.SECRETS_MANAGER, key)
@@ -127,7 +129,10 @@ def secrets_manager(key: str) -> SecretId:
 
 
 def secrets_manager_arn(full_arn: str) -> SecretId | None:
-    """The id of an ARN that AWS itself wrote (always whole: the suffix is no part of the name)."""
+    """The id of an ARN that AWS itself wrote: it is whole, so its suffix is no part of the name.
+
+    None when the text is no ARN of Secrets Manager.
+    """
     secret = secrets_manager(full_arn)
     if not secret.account and not secret.region:
         return None

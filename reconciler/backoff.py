@@ -1,9 +1,10 @@
 """How long a failing ExternalSecret waits before it is tried again.
 
 Fed by the reconcile story with outcomes; feeds the work queue with delays. A passing failure
-doubles from half a second to five minutes; one that lasts until somebody changes something is
-looked at from half a minute to a quarter of an hour, since a permission that was mended in a cloud
-is announced nowhere. Both with jitter.
+doubles from half a second to five minutes; one that lasts until somebody changes something doubles
+from half a minute to a quarter of an hour, since a permission that was mended in a cloud is
+announced nowhere. Jitter takes up to half off each wait, so the first are a quarter to half a
+second and a quarter to half a minute.
 """
 
 import random
