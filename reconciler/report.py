@@ -6,22 +6,30 @@ something was synced.
 
 Guarantees: a patch names only what differs, and is None when nothing does; it never touches a
 `heard` leaf of a key that the spec reads; keys that the spec no longer reads are nulled with the
-next patch. It carries the object's uid always: should it land on another object of the same name
+next patch. A status that would outgrow etcd is told by `fits` before anything is written. A patch
+carries the object's uid always: should it land on another object of the same name
 (the API server heeds no uid in patches of custom resources), that object's ledger counts as foreign
 and is made anew.
 """
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from externalsecret.errors import HarkError
+from externalsecret.errors import GiveUp, HarkError
 from externalsecret.ledger import Synced
 from externalsecret.resource import ExternalSecret
 from reconciler.live import LiveSecret
 
+MAX_LEDGER_BYTES = 256 * 1024
+"""Of a status as JSON. etcd takes 1.5 MiB (`--max-request-bytes`) for the whole object, whose spec
+and managed fields may be as large again; and every change of it goes to both halves' watches.
+"""
 _LONGEST_MESSAGE = 1000
+_NOTE_BYTES = 384
+"""Room for what the listener may write of a key: an id of 200 and three short texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,41 @@ def status_patch(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, An
     if outcome.is_written and outcome.error is None:
         patch["lastSync"] = now
     return {"status": {**patch, "uid": es.uid}}
+
+
+def fits(
+    es: ExternalSecret, leaves: Mapping[str, Synced], wanted: Collection[str] | None = None
+) -> GiveUp | None:
+    """Why these leaves cannot be recorded, or None when they can. Ask before the Secret is written:
+    a Secret without its ledger would be read and written again and again.
+    """
+    size = ledger_size(es, leaves, wanted)
+    if size <= MAX_LEDGER_BYTES:
+        return None
+    return GiveUp(
+        f"The status would take {size} bytes, but at most {MAX_LEDGER_BYTES} are allowed; it "
+        "records every key and the names of all entries that come from it. Split the manifest into "
+        "several ExternalSecrets, or take from a large document only the members that are needed, "
+        "one by one in spec.data.",
+        reason="LedgerTooLarge",
+    )
+
+
+def ledger_size(
+    es: ExternalSecret, leaves: Mapping[str, Synced], wanted: Collection[str] | None = None
+) -> int:
+    """Bytes of the status as JSON, were these leaves written into it.
+
+    `wanted` are all entries of the spec where the others are to be dropped; None keeps them. Room
+    for a note counts with every key, so that what fits does not cease to when a change is heard.
+    """
+    kept = es.ledger.entries.keys() | leaves.keys()
+    if wanted is not None:
+        kept &= set(wanted)
+    written = {entry: leaves.get(entry) or es.ledger.entry(entry).synced for entry in kept}
+    keys = {entry: {"synced": leaf.leaf() if leaf else None} for entry, leaf in written.items()}
+    status = json.dumps({**es.status, "keys": keys}, ensure_ascii=False, separators=(",", ":"))
+    return len(status.encode("utf-8", "surrogatepass")) + _NOTE_BYTES * len(keys)
 
 
 def outcome_changed(es: ExternalSecret, outcome: Outcome) -> bool:
