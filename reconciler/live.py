@@ -10,13 +10,15 @@ changed belongs to him.
 """
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from externalsecret.kubeapi import FIELD_MANAGER
 from externalsecret.reflect import Key, key_of
 from externalsecret.resource import API_VERSION, KIND, MANAGED_LABEL, MANAGED_VALUE, ExternalSecret
+from reconciler.departed import Departed
 from reconciler.objects import Wake
 
 Owner = Mapping[str, Any]
@@ -52,11 +54,11 @@ class LiveSecret:
 class LiveSecrets:
     """Every Secret with our label, as it was last seen."""
 
-    def __init__(self, wake: Wake) -> None:
+    def __init__(self, wake: Wake, clock: Callable[[], float] = time.monotonic) -> None:
         self._wake = wake
         self._lock = threading.Lock()
         self._live: dict[Key, LiveSecret] = {}
-        self._gone: dict[Key, int] = {}
+        self._departed = Departed(clock)
 
     def get(self, key: Key) -> LiveSecret | None:
         with self._lock:
@@ -75,10 +77,10 @@ class LiveSecrets:
             if known is not None and int(known.version) >= int(live.version):
                 return False
             # A Secret that lost its label leaves the watch at the version it has from then on.
-            if self._gone.get(key, 0) > int(live.version):
+            if self._departed.version(key) > int(live.version):
                 return False
             self._live[key] = live
-            self._gone.pop(key, None)
+            self._departed.forget(key)
             return True
 
     def remove(self, obj: dict[str, Any]) -> None:
@@ -89,7 +91,7 @@ class LiveSecrets:
             if known is not None and int(known.version) > version:
                 return
             self._live.pop(key, None)
-            self._gone[key] = version
+            self._departed.note(key, version)
         self._wake(key, True)
 
     def forget(self, key: Key) -> None:
@@ -102,8 +104,7 @@ class LiveSecrets:
             lost = [key for key in self._live if key not in keys and namespace in {"", key[0]}]
             for key in lost:
                 del self._live[key]
-            for key in [key for key in self._gone if namespace in {"", key[0]}]:
-                del self._gone[key]
+            self._departed.forget_where(lambda key: namespace in {"", key[0]})
         for key in lost:
             self._wake(key, True)
 

@@ -5,23 +5,30 @@ patches; feeds the work queue with keys, and the reconcile story with objects. O
 compact JSON, so that ten thousand fit into some tens of megabytes.
 
 Guarantees: an older state never replaces a newer one, so that the echo of our own patch wakes
-nobody. After a list every object is looked at once. `readers` tells who uses a read, for the sweep
+nobody. An object that cannot be understood, for whatever reason, reads nothing and costs the others
+nothing. After a list every object is looked at once. `readers` tells who uses a read, for the sweep
 and for changes that one reader discovers on behalf of all.
 """
 
 import json
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from externalsecret.errors import GiveUp
+import structlog
+
+from externalsecret.errors import GiveUp, whereabouts
 from externalsecret.ledger import is_covered
 from externalsecret.manifest import Defaults, Manifest, is_managed, read_manifest
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from externalsecret.resource import ExternalSecret, read_resource
+from reconciler.departed import Departed
 from reconciler.reads import Lane, ReadKey, lane_of
+
+log = structlog.get_logger()
 
 Wake = Callable[[Key, bool], None]
 """(key, urgent): have this object looked at."""
@@ -31,13 +38,20 @@ _KEPT = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionT
 class Objects:
     """All ExternalSecrets that this installation serves."""
 
-    def __init__(self, defaults: Defaults, instance_id: str, wake: Wake) -> None:
+    def __init__(
+        self,
+        defaults: Defaults,
+        instance_id: str,
+        wake: Wake,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._defaults = defaults
         self._instance_id = instance_id
         self._wake = wake
         self._lock = threading.Lock()
         self._raw: dict[Key, bytes] = {}
         self._versions: dict[Key, int] = {}
+        self._departed = Departed(clock)
         self._reads: dict[Key, frozenset[ReadKey]] = {}
         self._readers: defaultdict[ReadKey, set[Key]] = defaultdict(set)
         self._listed = False
@@ -68,10 +82,10 @@ class Objects:
         """What a read asks for; None when nobody reads it any more."""
         for key in self.readers(read):
             es = self.get(key)
-            if es is not None:
-                found = self.manifest(es).references.get(read[1])
-                if found is not None:
-                    return found
+            manifest = None if es is None else _manifest_of(key, es.spec, self._defaults)
+            found = None if manifest is None else manifest.references.get(read[1])
+            if found is not None:
+                return found
         return None
 
     def lanes(self) -> dict[Lane, set[str]]:
@@ -96,12 +110,14 @@ class Objects:
         if is_managed(obj.get("spec") or {}, self._instance_id):
             reads = _reads_of(obj, self._defaults)
         with self._lock:
-            if self._versions.get(key, -1) >= version:
+            if self._known(key) >= version:
                 return False
             self._forget(key)
-            self._versions[key] = version
             if reads is None:
+                self._departed.note(key, version)
                 return False
+            self._departed.forget(key)
+            self._versions[key] = version
             self._raw[key] = _compact(obj)
             self._reads[key] = reads
             for read in reads:
@@ -112,11 +128,11 @@ class Objects:
         key = key_of(obj)
         version = int(obj["metadata"]["resourceVersion"])
         with self._lock:
-            if self._versions.get(key, -1) > version:
+            if self._known(key) > version:
                 return
             self._forget(key)
             # A reply to a patch that was sent before the end must not bring it back.
-            self._versions[key] = version
+            self._departed.note(key, version)
         self._wake(key, True)
 
     def listed(self, keys: set[Key], namespace: str = "") -> None:
@@ -124,8 +140,7 @@ class Objects:
             return key not in keys and namespace in {"", key[0]}
 
         with self._lock:
-            for gone in filter(is_lost, self._versions.keys() - self._raw.keys()):
-                del self._versions[gone]
+            self._departed.forget_where(is_lost)
         for key in filter(is_lost, self.keys()):
             self._drop(key)
         self._listed = True
@@ -135,21 +150,35 @@ class Objects:
     def _drop(self, key: Key) -> None:
         with self._lock:
             self._forget(key)
-            self._versions.pop(key, None)
         self._wake(key, True)
+
+    def _known(self, key: Key) -> int:
+        """The newest version that was seen of this object; -1 where none was."""
+        return max(self._versions.get(key, -1), self._departed.version(key))
 
     def _forget(self, key: Key) -> None:
         self._raw.pop(key, None)
+        self._versions.pop(key, None)
         for read in self._reads.pop(key, frozenset()):
             self._readers[read].discard(key)
             if not self._readers[read]:
                 del self._readers[read]
 
 
-def _reads_of(obj: dict[str, Any], defaults: Defaults) -> frozenset[ReadKey]:
+def _manifest_of(key: Key, spec: Mapping[str, Any], defaults: Defaults) -> Manifest | None:
+    """What a spec asks for; None where it cannot be understood, or where we have a fault."""
     try:
-        manifest = read_manifest(obj.get("spec") or {}, defaults)
+        return read_manifest(spec, defaults)
     except GiveUp:
+        return None
+    except Exception as fault:  # noqa: BLE001 - one object must not end the watch of all
+        log.error("object.fault", object="/".join(key), fault=whereabouts(fault))
+        return None
+
+
+def _reads_of(obj: dict[str, Any], defaults: Defaults) -> frozenset[ReadKey]:
+    manifest = _manifest_of(key_of(obj), obj.get("spec") or {}, defaults)
+    if manifest is None:
         return frozenset()
     return frozenset(
         (lane_of(manifest, reference), reference.entry)
@@ -160,11 +189,8 @@ def _reads_of(obj: dict[str, Any], defaults: Defaults) -> frozenset[ReadKey]:
 def _is_new_or_heard(obj: dict[str, Any], defaults: Defaults) -> bool:
     """Whether the first list should put this object before those that rest."""
     es = read_resource(obj)
-    try:
-        manifest = read_manifest(es.spec, defaults)
-    except GiveUp:
-        return False
-    return any(
+    manifest = _manifest_of(es.key, es.spec, defaults)
+    return manifest is not None and any(
         not is_covered(es.ledger.entry(entry), manifest.fingerprint(entry))
         for entry in manifest.references
     )

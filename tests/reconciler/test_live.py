@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from externalsecret.resource import MANAGED_LABEL
-from fakes.resources import external_secret
+from fakes.resources import Clock, external_secret
 from reconciler.live import LiveSecrets, owner_reference, read_live
 
 KEY = ("team", "shop")
@@ -101,3 +101,15 @@ def test_an_owner_is_ours_by_name_and_exactly_ours_by_uid() -> None:
 @pytest.mark.parametrize(("labels", "has"), [({MANAGED_LABEL: "hark"}, True), ({}, False)])
 def test_the_label_says_whose_it_is(labels: dict[str, str], *, has: bool) -> None:
     assert read_live(secret(1, labels=labels)).has_label() is has
+
+
+def test_what_is_gone_is_remembered_for_a_while_without_any_list() -> None:
+    clock = Clock()
+    live = LiveSecrets(lambda _key, _urgent: None, clock)
+    live.remove(secret(7))
+    assert not live.replace(secret(6))
+    clock.seconds += 700
+    other = secret(8)
+    other["metadata"]["name"] = "other"
+    live.remove(other)
+    assert live.replace(secret(6))

@@ -3,8 +3,21 @@ from typing import Any
 
 import pytest
 
+from externalsecret.manifest import Defaults, Manifest, read_manifest
 from externalsecret.reference import Identity
-from fakes.resources import DEFAULTS, LANE, entry_of, heard, manifest, raw, reference, spec, synced
+from fakes.resources import (
+    DEFAULTS,
+    LANE,
+    Clock,
+    entry_of,
+    heard,
+    manifest,
+    raw,
+    reference,
+    spec,
+    synced,
+)
+from reconciler import objects as module
 from reconciler.objects import Objects
 
 KEY = ("team", "shop")
@@ -142,3 +155,32 @@ def test_what_nobody_needs_is_not_kept(objects: Objects) -> None:
     assert es is not None
     assert es.annotations == {"externalsecrets.kubernetes-client.io/adopt": "true"}
     assert es.may_adopt()
+
+
+def test_a_fault_over_one_object_makes_it_read_nothing_and_costs_the_others_nothing(
+    objects: Objects, woken: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(found: dict[str, Any], defaults: Defaults) -> Manifest:
+        if found.get("backendType") == "surprise":
+            raise AttributeError(found)
+        return read_manifest(found, defaults)
+
+    monkeypatch.setattr(module, "read_manifest", fragile)
+    objects.upsert(raw("odd", wanted={"backendType": "surprise"}))
+    objects.upsert(raw())
+    assert woken == [(("team", "odd"), False), (KEY, True)]
+    assert objects.get(("team", "odd")) is not None
+    assert objects.readers(DB) == [KEY]
+
+
+def test_what_is_gone_is_remembered_for_a_while_without_any_list() -> None:
+    clock = Clock()
+    objects = Objects(DEFAULTS, "", lambda _key, _urgent: None, clock)
+    objects.remove(raw(version=5))
+    clock.seconds += 500
+    objects.remove(raw("other", version=6))
+    assert not objects.replace(raw(version=4))
+    clock.seconds += 200
+    objects.remove(raw("other", version=7))
+    assert objects.replace(raw(version=4))
+    assert not objects.replace(raw("other", version=6))
