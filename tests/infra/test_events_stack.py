@@ -366,14 +366,17 @@ def test_the_listener_may_consume_its_queue_and_nothing_else(stack: Stack) -> No
         "sqs:ChangeMessageVisibility",
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
-        "sqs:GetQueueUrl",
         "sqs:ReceiveMessage",
     ]
 
 
 def test_the_reconciler_may_read_what_has_the_prefix(prefixed: Stack) -> None:
     [read, look] = prefixed.policy("ReconcilerPolicyArn")
-    assert read["Action"] == ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+    assert read["Action"] == [
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:ListSecretVersionIds",
+    ]
     assert read["Resource"] == prefixed.arn("prod/*")
     assert look["Action"] == ["secretsmanager:BatchGetSecretValue", "secretsmanager:ListSecrets"]
     assert look["Resource"] == "*"
