@@ -12,7 +12,7 @@ SYNCED = {
     "note": "e-1",
     "version": "v-1",
     "at": "2026-03-01T12:00:01Z",
-    "via": "event",
+    "via": "sqs",
     "resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/db-AbCdEf",
     "fingerprint": "sha256:0123",
     "feeds": ["password", "username"],

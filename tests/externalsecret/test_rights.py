@@ -21,6 +21,7 @@ PLACES = {
 PATCH = {"metadata": {"labels": {"touched": "yes"}}}
 
 NOBODY_NEEDS = [
+    ("GET", "ES/shop"),
     ("POST", "ES"),
     ("PUT", "ES/shop"),
     ("PATCH", "ES/shop"),
@@ -41,14 +42,17 @@ NOBODY_NEEDS = [
     ("POST", "CORE/pods/shop/exec"),
     ("GET", "CORE/serviceaccounts"),
     ("POST", "CORE/serviceaccounts/default/token"),
+    ("GET", "CORE"),
     ("PATCH", "CORE"),
     ("DELETE", "CORE"),
+    ("GET", "/api/v1/namespaces"),
     ("POST", "/api/v1/namespaces"),
     ("GET", "/api/v1/nodes"),
     ("GET", "LEASES"),
     ("GET", "LEASES/another"),
     ("PATCH", "LEASES/another"),
     ("PUT", "LEASES/another"),
+    ("PATCH", "LEASES/hark-reconciler"),
     ("DELETE", "LEASES/hark-reconciler"),
     ("POST", "ELSEWHERE"),
     ("GET", "ELSEWHERE/hark-reconciler"),
@@ -67,18 +71,14 @@ ONLY_THE_RECONCILER_NEEDS = [
     ("GET", "/api/v1/secrets"),
     ("POST", "CORE/secrets"),
     ("PATCH", "CORE/secrets/shop"),
-    ("GET", "CORE"),
-    ("GET", "/api/v1/namespaces"),
     ("POST", "LEASES"),
     ("GET", "LEASES/hark-reconciler"),
-    ("PATCH", "LEASES/hark-reconciler"),
     ("PUT", "LEASES/hark-reconciler"),
 ]
 
 BOTH_NEED = [
     ("GET", "ES"),
     ("GET", "ES?watch=true&timeoutSeconds=1"),
-    ("GET", "ES/shop"),
     ("GET", "/apis/kubernetes-client.io/v1/externalsecrets"),
     ("PATCH", "ES/shop/status"),
     ("POST", "CORE/events"),
