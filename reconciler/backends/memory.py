@@ -1,7 +1,9 @@
 """A backend that holds its secrets in memory: for tests and simulations of what uses backends.
 
-It passes the same contract test as the real ones. References choose by key (the name that `put`
-got) and selector; a path chooses every name below it. What it counts are references, by entry.
+It is no system that an ExternalSecret can name. It stands beside the real ones, and not among the
+tests, so that whoever builds on the contract has a fake that is kept true to it: it passes the same
+contract test. References choose by key (the name that `put` got) and selector; a path chooses every
+name below it. What it counts are references, by entry.
 """
 
 import hashlib

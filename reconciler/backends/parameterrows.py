@@ -14,7 +14,7 @@ reference. Milliseconds are left out: not everything that speaks this API gives 
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ from reconciler.backends.contract import CannotLook, Value, Versions
 
 Row = Mapping[str, Any]
 
+MOST_MEMBERS = 1000
+_MOST_BYTES = 1 << 20
 _DIGEST_CHARACTERS = 16
 
 
@@ -36,12 +38,14 @@ def value_of(row: Row) -> Value:
 def value_of_path(path: str, rows: Iterable[Row]) -> Value:
     """The members of a path by the last segments of their names.
 
-    Raises GiveUp where two members end alike: KES lets the last one win, and nobody notices.
+    Raises GiveUp where two members end alike: KES lets the last one win, and nobody notices. Raises
+    it also, and takes no more rows, where a Secret could not hold the members.
     """
-    members = list(rows)
     names: dict[str, str] = {}
     values: dict[str, Redacted] = {}
-    for row in members:
+    lines: list[str] = []
+    size = 0
+    for row in _few(path, rows):
         name = str(row.get("Name", ""))
         segment = name.rsplit("/", 1)[-1]
         if segment in names:
@@ -52,13 +56,42 @@ def value_of_path(path: str, rows: Iterable[Row]) -> Value:
             )
         names[segment] = name
         values[segment] = _value(row)
-    return Value(values, digest(members), "")
+        lines.append(_line(row))
+        size += len(values[segment])
+        if size > _MOST_BYTES:
+            raise GiveUp(
+                f"The values below {path} are more than the 1 MiB that a Secret can hold. Name a "
+                "path with fewer parameters, or read those that are wanted by key.",
+                reason=reasons.TOO_LARGE,
+            )
+    return Value(values, _digest(lines), "")
 
 
-def digest(rows: Iterable[Row]) -> str:
-    """One version for many parameters: it differs when a member comes, goes or changes."""
-    lines = sorted(f"{row.get('Name', '')}\n{version_of(row)}\n" for row in rows)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+def version_of_path(path: str, rows: Iterable[Row]) -> str:
+    """One version for many parameters: it differs when a member comes, goes or changes.
+
+    Raises GiveUp, and takes no more rows, where there are too many.
+    """
+    return _digest([_line(row) for row in _few(path, rows)])
+
+
+def _few(path: str, rows: Iterable[Row]) -> Iterator[Row]:
+    for number, row in enumerate(rows, start=1):
+        if number > MOST_MEMBERS:
+            raise GiveUp(
+                f"There are more than {MOST_MEMBERS} parameters below {path}, too many for one "
+                "Secret. Name a path with fewer, or read those that are wanted by key.",
+                reason=reasons.TOO_LARGE,
+            )
+        yield row
+
+
+def _line(row: Row) -> str:
+    return f"{row.get('Name', '')}\n{version_of(row)}\n"
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def versions_of(row: Row, pinned: str) -> Versions | CannotLook:

@@ -1,12 +1,12 @@
 """AWS SSM Parameter Store, as reconciler.backends.contract wants it.
 
 Fed by awsclient (a client for one role and region). Newest versions are read ten at a time, always
-decrypted; a path is read in all its pages and its version is a digest of its members' versions.
-Versions are looked at with DescribeParameters, fifty names at a time, which shows no value. Labels,
-pins of older versions, public parameters (aws/...) and parameters of other accounts are not
-described there: CannotLook. A parameter that was deleted and created anew has another version,
-although the service counts from 1 again (see parameterrows). Does not guarantee that a pinned
-version still exists (the service keeps the last hundred).
+decrypted; a path is read in all its pages, unless a Secret could not hold it, and its version is a
+digest of its members' versions. Versions are looked at with DescribeParameters, fifty names at a
+time, which shows no value. Labels, pins of older versions, public parameters (aws/...) and
+parameters of other accounts are not described there: CannotLook. A parameter that was deleted and
+created anew has another version, although the service counts from 1 again (see parameterrows). Does
+not guarantee that a pinned version still exists (the service keeps the last hundred).
 
 AWS facts: "GetParameters", "GetParametersByPath" and "DescribeParameters" in the Systems Manager
 API reference; "Working with parameter versions" for `name:version` and `name:label`.
@@ -20,7 +20,7 @@ from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.identity import parse_arn
 from externalsecret.reference import Reference, Select
 from reconciler.backends import parameterrows, reasons
-from reconciler.backends.asking import Denial, each
+from reconciler.backends.asking import Denial, each, together
 from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awserrors import parameter_not_found, translated
 from reconciler.backends.contract import CannotLook, Look, Read, Value, Versions
@@ -83,19 +83,7 @@ class ParameterStore:
 
     def _read_together(self, references: Sequence[Reference]) -> dict[str, Read]:
         keys = list(dict.fromkeys(one.key for one in references))
-        found: dict[str, Read] = {}
-        for start in range(0, len(keys), _BATCH):
-            batch = keys[start : start + _BATCH]
-            if len(batch) == 1 or self._batch_denied.holds():
-                break
-            try:
-                found |= self._read_batch(batch)
-            except HarkError as error:
-                if isinstance(error, Retry) or error.reason in reasons.OF_THE_IDENTITY:
-                    found |= dict.fromkeys(keys[start:], error)
-                    break
-                if error.reason == reasons.DENIED:
-                    self._batch_denied.remember()
+        found = together(keys, _BATCH, self._batch_denied, self._read_batch)
         return {one.entry: found[one.key] for one in references if one.key in found}
 
     def _read_batch(self, keys: Sequence[str]) -> dict[str, Read]:
@@ -117,15 +105,16 @@ class ParameterStore:
         return parameterrows.value_of(answer.get("Parameter", {}))
 
     def _read_path(self, reference: Reference) -> Value:
+        return parameterrows.value_of_path(reference.key, self._members(reference))
+
+    def _members(self, reference: Reference) -> Iterator[Row]:
         recursive = reference.selector.select is Select.TREE
-        rows: list[Row] = []
         with translated(f"the path {reference.key}"):
             pages = self._client().get_paginator("get_parameters_by_path")
             for page in pages.paginate(
                 Path=reference.key, Recursive=recursive, WithDecryption=True
             ):
-                rows += page.get("Parameters", ())
-        return parameterrows.value_of_path(reference.key, rows)
+                yield from page.get("Parameters", ())
 
     def _look_by_name(self, references: Sequence[Reference]) -> dict[str, Look]:
         names = list(dict.fromkeys(name for one in references for name in _names(one)))
@@ -153,7 +142,8 @@ class ParameterStore:
     def _look_at_path(self, reference: Reference) -> Versions:
         option = "Recursive" if reference.selector.select is Select.TREE else "OneLevel"
         path = reference.key.rstrip("/") or "/"
-        version = parameterrows.digest(self._describe("Path", option, [path]))
+        rows = self._describe("Path", option, [path])
+        version = parameterrows.version_of_path(reference.key, rows)
         return Versions(version, {version: frozenset()}, "")
 
     def _describe(self, key: str, option: str, values: Sequence[str]) -> Iterator[Row]:

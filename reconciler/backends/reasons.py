@@ -14,6 +14,7 @@ INVALID_REGION = "InvalidRegion"
 KMS_DENIED = "KmsDenied"
 BAD_VALUE = "BadValue"
 AMBIGUOUS_NAMES = "AmbiguousNames"
+TOO_LARGE = "TooLarge"
 
 # What one key met, the others of the same identity would meet as well.
 OF_THE_IDENTITY = frozenset((NO_CREDENTIALS, ROLE_DENIED, THROTTLED, UNREACHABLE, INVALID_REGION))

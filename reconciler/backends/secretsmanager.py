@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.reference import Reference, Select
 from reconciler.backends import reasons, secretrows
-from reconciler.backends.asking import Denial, each
+from reconciler.backends.asking import Denial, each, together
 from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awserrors import translated
 from reconciler.backends.contract import CannotLook, Look, Read, Value, Versions
@@ -74,19 +74,7 @@ class SecretsManager:
 
     def _read_together(self, references: Sequence[Reference]) -> dict[str, Read]:
         keys = list(dict.fromkeys(one.key for one in references))
-        found: dict[str, Read] = {}
-        for start in range(0, len(keys), _BATCH):
-            batch = keys[start : start + _BATCH]
-            if len(batch) == 1 or self._batch_denied.holds():
-                break
-            try:
-                found |= self._read_batch(batch)
-            except HarkError as error:
-                if isinstance(error, Retry) or error.reason in reasons.OF_THE_IDENTITY:
-                    found |= dict.fromkeys(keys[start:], error)
-                    break
-                if error.reason == reasons.DENIED:
-                    self._batch_denied.remember()
+        found = together(keys, _BATCH, self._batch_denied, self._read_batch)
         return {one.entry: found[one.key] for one in references if one.key in found}
 
     def _read_batch(self, keys: Sequence[str]) -> dict[str, Read]:

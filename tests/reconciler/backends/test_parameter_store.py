@@ -173,6 +173,50 @@ def test_a_long_path_is_read_in_all_its_pages(parameters: ParameterStoreWorld) -
     assert parameters.operations() == ["GetParametersByPath"] * 3
 
 
+def page(number: int, of: int, value: str) -> Action:
+    """A page with so many members of a path that never ends."""
+    rows = [row(f"/app/{number}-{one}", 1, 9.0) | {"Value": value} for one in range(of)]
+    return says({"Parameters": rows, "NextToken": str(number + 1)})
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "pages"),
+    [("x", "more than 1000 parameters below /", 101), ("x" * 8192, "more than the 1 MiB", 13)],
+)
+def test_a_path_that_no_secret_could_hold_is_not_read_to_its_end(
+    parameters: ParameterStoreWorld, value: str, said: str, pages: int
+) -> None:
+    for number in range(110):
+        parameters.proxy.when(aws("GetParametersByPath"), page(number, 10, value))
+    read = parameters.read(path("/", Select.TREE))
+    assert isinstance(read, GiveUp)
+    assert read.reason == "TooLarge"
+    assert said in read.message
+    assert "by key" in read.message
+    assert parameters.operations() == ["GetParametersByPath"] * pages
+
+
+def test_a_path_with_too_many_members_is_not_looked_at_to_its_end(
+    parameters: ParameterStoreWorld,
+) -> None:
+    for number in range(30):
+        parameters.proxy.when(aws("DescribeParameters"), page(number, 50, ""))
+    seen = look(parameters, path("/", Select.TREE))
+    assert isinstance(seen, GiveUp)
+    assert seen.reason == "TooLarge"
+    assert parameters.operations() == ["DescribeParameters"] * 21
+
+
+def test_a_path_too_large_spoils_no_other_read(parameters: ParameterStoreWorld) -> None:
+    parameters.put("/a", b"x")
+    for number in range(110):
+        parameters.proxy.when(aws("GetParametersByPath"), page(number, 10, "x" * 8192))
+    one, whole = parameters.current("/a"), path("/", Select.TREE)
+    answers = parameters.backend.read([whole, one])
+    assert isinstance(answers[whole.entry], GiveUp)
+    assert revealed(answers[one.entry]) == b"x"
+
+
 def test_an_empty_path_has_no_members(parameters: ParameterStoreWorld) -> None:
     assert members(parameters, path("/nothing")) == {}
 
