@@ -9,7 +9,7 @@ import pytest
 from testbed.actions import after, answer, hold_answer_until, pass_on
 from testbed.request import Head, aws
 from worlds.spine import PATIENCE, await_until
-from worlds.wired import LOOK, SINGLE_READ, Wired, secret_patch_of
+from worlds.wired import LOOK, SINGLE_READ, Wired, is_note, secret_patch_of
 
 FIRST = {"db": b"first"}
 
@@ -112,7 +112,7 @@ def test_a_roll_back_that_overtakes_the_read_of_the_change_ends_at_the_first_ver
         RemoveFromVersionId=second,
     )
     served.deliver(served.label_moved("db", first, "back"))
-    await_until(lambda: served.heard("app").get("id"), lambda note: note == "back", "it is heard")
+    await_until(lambda: served.heard("app"), lambda heard: is_note(heard, "back"), "it is heard")
     rolled_back.set()
     # The change of a moment ago is written, and then what is right.
     served.kube.wait_for(secret_patch_of("app"), count=2)

@@ -181,9 +181,16 @@ class Wired:
         """Wait until this note was heard and nothing is open any more."""
         return await_until(
             lambda: self.leaves(name),
-            lambda leaves: _is_done(leaves) and (leaves.get("heard") or {}).get("id") == event_id,
+            lambda leaves: _is_done(leaves) and is_note(leaves.get("heard") or {}, event_id),
             f"the note {event_id} of {name} is covered",
         )
+
+
+def is_note(heard: Mapping[str, Any], event_id: str) -> bool:
+    """Whether a note is that of an event. One that stands over a note which no read has covered
+    carries a digest of both behind a plus sign.
+    """
+    return str(heard.get("id")).partition("+")[0] == event_id
 
 
 def kill_at(
