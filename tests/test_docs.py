@@ -1,0 +1,136 @@
+"""What README.md and docs/ name is there: files, commands, settings, metrics, outputs, examples."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from externalsecret.manifest import Defaults, read_manifest
+from hark.commands import main
+from hark.variables import VARIABLES
+from listener.metrics import ListenerMetrics
+from reconciler.metrics import ReconcilerMetrics
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PRODUCT = ("hark", "listener", "reconciler", "externalsecret")
+NO_FILES = {"kubernetes-client.io/v1", "externalsecrets/status", "~/.cache/hark"}
+REFUSED_SETTINGS = {"ENFORCE_NAMESPACE_ANNOTATIONS"}
+"""Of kubernetes-external-secrets: Hark reads it only to refuse it, and says so."""
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+IN_BACKTICKS = re.compile(r"`([^`\n]+)`")
+FILE = re.compile(r"[\w.*~-]+(?:/[\w.*-]*)+|[\w*-]+\.(?:py|md|yaml|toml|json)")
+
+
+def _prose(page: Path) -> str:
+    return FENCED.sub("", page.read_text(encoding="utf-8"))
+
+
+def _words(page: Path) -> list[str]:
+    """What stands in backticks."""
+    return IN_BACKTICKS.findall(_prose(page))
+
+
+def _code(page: Path) -> str:
+    """All that a reader may type: what stands in backticks or is indented as code."""
+    lines = [line for line in _prose(page).splitlines() if line.startswith("    ")]
+    return "\n".join(_words(page) + lines)
+
+
+def _named(pattern: str) -> set[str]:
+    """What a pattern finds in the code of all pages."""
+    return {found for page in PAGES for found in re.findall(pattern, _code(page))}
+
+
+def _examples() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for language, text in FENCED.findall(page.read_text(encoding="utf-8")):
+            if language == "yaml":
+                yield page.name, text
+    for path in sorted((ROOT / "examples").rglob("*.yaml")):
+        yield path.name, path.read_text(encoding="utf-8")
+
+
+def _sources() -> Iterator[str]:
+    for folder in (*PRODUCT, "infra"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".yaml"}:
+                yield path.read_text(encoding="utf-8")
+
+
+def _is_there(name: str) -> bool:
+    """A file or folder, from the root, or by its bare name beside another one that is named."""
+    if "/" in name:
+        return any(ROOT.glob(name.rstrip("/")))
+    return (ROOT / name).is_file() or any(any((ROOT / top).rglob(name)) for top in PRODUCT)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    named = {word for word in _words(page) if FILE.fullmatch(word)} - NO_FILES
+    assert named
+    assert not [name for name in sorted(named) if not _is_there(name)]
+
+
+def test_every_make_target_that_is_named_is_one() -> None:
+    rules = re.findall(
+        r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    named = _named(r"\bmake ([a-z-]+)\b")
+    assert named
+    assert named <= set(rules)
+
+
+@pytest.mark.parametrize("command", sorted(_named(r"\bhark (-*[a-z]+)\b")))
+def test_every_command_that_is_named_is_one(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert "usage: hark" in capsys.readouterr().out
+
+
+def test_every_setting_that_is_named_is_read() -> None:
+    named = _named(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+    assert named
+    assert named <= {variable.name for variable in VARIABLES} | REFUSED_SETTINGS
+
+
+def test_every_metric_that_is_named_is_counted() -> None:
+    registry = CollectorRegistry()
+    ListenerMetrics(registry)
+    ReconcilerMetrics(registry)
+    samples = {"_total", "_bucket", "_count", "_sum", ""}
+    counted = {metric.name + sample for metric in registry.collect() for sample in samples}
+    assert _named(r"\bhark_[a-z_]+") <= counted
+
+
+def test_every_reason_output_and_operation_that_is_named_stands_in_the_sources() -> None:
+    words = {word for page in PAGES for word in _words(page)}
+    named = {word for word in words if re.fullmatch(r"(?:[A-Z][a-z0-9]+){2,}", word)}
+    sources = "\n".join(_sources())
+    assert named
+    assert not [word for word in sorted(named) if not re.search(rf"\b{word}\b", sources)]
+
+
+def test_every_policy_of_the_stack_is_named_where_the_reader_attaches_them() -> None:
+    template = (ROOT / "infra/aws/hark-events.yaml").read_text(encoding="utf-8")
+    outputs = set(re.findall(r"^  (\w+PolicyArn):$", template, re.MULTILINE))
+    assert outputs
+    assert outputs <= set(_words(ROOT / "README.md"))
+
+
+@pytest.mark.parametrize(("name", "text"), list(_examples()))
+def test_every_example_is_yaml_and_every_manifest_among_them_is_understood(
+    name: str, text: str
+) -> None:
+    documents = list(yaml.safe_load_all(text))
+    assert documents, name
+    for document in documents:
+        if document.get("kind") == "ExternalSecret":
+            assert read_manifest(document["spec"], Defaults(region="eu-central-1")).references
