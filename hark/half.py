@@ -8,6 +8,11 @@ Guarantees: a thread that fails is logged and started again, so nothing stops si
 fails when a thread is dead nevertheless. The definition of ExternalSecret is checked before
 anything is written: a missing one is waited for, one that would drop the ledger ends the process
 with the command that mends it.
+
+Readiness speaks of the cluster alone. A queue that is missing or denied, or any other source that
+fails, is tried again with backoff and shows in metrics (hark_listener_source_up) and logs: it makes
+no half unready and never ends the process. An unready pod holds up a rollout, and with it the very
+change that would mend the queue, while the other sources, and the sweep, go on working.
 """
 
 import threading

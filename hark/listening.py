@@ -12,24 +12,34 @@ import structlog
 
 from externalsecret.crdcheck import outdated
 from externalsecret.errors import HarkError
+from externalsecret.kubeevents import ObjectRef, Recorder
 from externalsecret.ledger import Heard
 from externalsecret.reflect import Key
 from externalsecret.resource import list_paths
 from hark.half import Half
 from hark.settings import Settings
 from hark.signals import stop_on_signals
+from listener.ear import Ear
 from listener.hold import Hold
 from listener.index import Index
-from listener.listen import Ear, Listener
+from listener.listen import Listener
 from listener.messages import aws
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
 from listener.recent import Recent
+from listener.rights import may_note
 from listener.sources.contract import Source
+from listener.sources.queueurl import QueueUrl
 
 log = structlog.get_logger()
 
 _DRAIN_SECONDS = 10.0
+_API_VERSION = "kubernetes-client.io/v1"
+_REFUSED = (
+    "A secret that this reads has changed, but the change could not be noted in the status, so "
+    "that the Secret stays as it is until the next sweep. Let the listener patch "
+    "externalsecrets/status here, and look at the admission webhooks and policies."
+)
 
 
 def run(settings: Settings) -> int:
@@ -48,8 +58,13 @@ def start(half: Half) -> Callable[[], None]:
     ended = threading.Event()
 
     def note_missed(key: Key, missed: Mapping[str, Heard]) -> None:
-        notes.submit(key, missed, lambda _written: None)
+        notes.submit(key, missed, None)
 
+    def tell_refused(key: Key, why: str) -> None:
+        about = ObjectRef(*key, index.uid(key), _API_VERSION, "ExternalSecret")
+        recorder.record(about, "Warning", "NoteRefused", f"{_REFUSED} {why}")
+
+    recorder = Recorder(half.api, "hark-listener", time.time)
     index = Index(settings.defaults, settings.instance_id, recent, note_missed)
     notes = NoteWriter(
         half.api,
@@ -58,22 +73,24 @@ def start(half: Half) -> Callable[[], None]:
         on_reply=index.refresh,
         standing=index.uncovered,
         on_pruned=lambda: half.fail(outdated("status.keys.heard")),
+        on_refused=tell_refused,
+        may_note=lambda: may_note(half.api, settings.watched_namespaces),
     )
     for path in list_paths(settings.watched_namespaces):
         half.reflect(path, index)
     for number in range(settings.workers):
         half.spawn(f"notes-{number}", notes.run)
     ear = Ear(index, recent, notes, metrics, half.is_fresh, half.stop)
-    if not settings.queue_urls:
+    if not settings.queues:
         log.warning(
             "listener.deaf",
             advice="No source is set, so nothing is heard; the sweep alone finds changes. "
             "Set HARK_SQS_QUEUE_URLS.",
         )
     holds: list[Hold] = []
-    for url in settings.queue_urls:
-        opening = partial(_listen, url, half, ear, holds)
-        half.spawn(f"opening {url}", opening, until_stop=False)
+    for queue in settings.queues:
+        opening = partial(_listen, queue, half, ear, holds)
+        half.spawn(f"opening {queue.label}", opening, until_stop=False)
     half.await_lists()
 
     def end() -> None:
@@ -86,11 +103,11 @@ def start(half: Half) -> Callable[[], None]:
     return end
 
 
-def _listen(url: str, half: Half, ear: Ear, holds: list[Hold]) -> None:
+def _listen(queue: QueueUrl, half: Half, ear: Ear, holds: list[Hold]) -> None:
     """Open one queue, then listen to it until the stop: by threads that, started again after a
     fault, go on with the same source and with what is held of it.
     """
-    source = _open(url, half, ear)
+    source = _open(queue, half, ear)
     if source is None:
         return
     hold = Hold(source, ear.metrics)
@@ -104,17 +121,17 @@ def _listen(url: str, half: Half, ear: Ear, holds: list[Hold]) -> None:
         raise
 
 
-def _open(url: str, half: Half, ear: Ear) -> Source | None:
+def _open(queue: QueueUrl, half: Half, ear: Ear) -> Source | None:
     """The queue's source; tried until it can be opened. None when stopped before."""
     from listener.sources.sqs import open_sqs  # noqa: PLC0415 - its SDK only where it is used
 
     wait = 1.0
     while not half.stop.is_set():
         try:
-            return open_sqs(url)
+            return open_sqs(queue.url)
         except HarkError as error:
-            ear.metrics.source_failures.labels(url, error.reason).inc()
-            log.warning("source.failed", source=url, error=str(error), retry_in=wait)
+            ear.metrics.source_failures.labels(queue.label, error.reason).inc()
+            log.warning("source.failed", source=queue.label, error=str(error), retry_in=wait)
             half.stop.wait(wait)
             wait = min(60.0, wait * 2)
     return None

@@ -49,6 +49,7 @@ class Target:
 class _Record:
     """What the index remembers of one object."""
 
+    uid: str
     version: int
     references: tuple[Reference, ...]
     heard: Mapping[str, str]
@@ -90,6 +91,12 @@ class Index:
         with self._lock:
             record = self._records.get(key)
         return {} if record is None else record.uncovered
+
+    def uid(self, key: Key) -> str:
+        """The object's uid; "" where it is not known."""
+        with self._lock:
+            record = self._records.get(key)
+        return "" if record is None else record.uid
 
     def _keep(self, obj: dict[str, Any], *, is_known: bool) -> None:
         key = key_of(obj)
@@ -155,8 +162,9 @@ class Index:
 
     def _record(self, obj: Mapping[str, Any], version: int) -> _Record:
         spec = obj.get("spec") or {}
-        ledger = read_ledger(obj.get("status") or {}, obj["metadata"]["uid"])
-        nothing = _Record(version, (), {}, {}, {})
+        uid = obj["metadata"]["uid"]
+        ledger = read_ledger(obj.get("status") or {}, uid)
+        nothing = _Record(uid, version, (), {}, {}, {})
         if not is_managed(spec, self._instance_id):
             return nothing
         try:
@@ -170,6 +178,7 @@ class Index:
         entries = {entry: ledger.entry(entry) for entry in manifest.references}
         heard = {name: entry.heard for name, entry in entries.items() if entry.heard is not None}
         return _Record(
+            uid,
             version,
             references,
             heard={name: note.id for name, note in heard.items()},

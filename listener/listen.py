@@ -1,7 +1,7 @@
 """The listener's story: receive, parse, match, note, acknowledge.
 
-Fed by one source of messages and the index; feeds the ledger (through listener.notes) and then the
-source with acknowledgements (through listener.hold).
+Fed by one source of messages and the index; feeds the ledger (each message through listener.hear
+and listener.notes) and then the source with acknowledgements (through listener.hold).
 
 Guarantees: a message is acknowledged only after every ExternalSecret that it concerns carries the
 note, or when it concerns none. It receives only while the index is fresh and notes can be written;
@@ -12,38 +12,19 @@ nothing.
 """
 
 import random
-import threading
-import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import Enum
+from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
-from externalsecret.errors import HarkError, whereabouts
-from externalsecret.ledger import Heard
-from externalsecret.reflect import Key
-from listener.concern import note_of
+from externalsecret.errors import HarkError
+from listener.ear import Ear
+from listener.hear import Fate, Hearer, Parse
 from listener.hold import Hold
-from listener.index import Index, Target
-from listener.messages.eventbridge import DERIVED
-from listener.messages.meaning import (
-    ChangeEvent,
-    Ignored,
-    IgnoredReason,
-    Malformed,
-    Meaning,
-)
-from listener.metrics import ListenerMetrics
-from listener.notes import NoteWriter
-from listener.recent import Recent
-from listener.sources.contract import Delivery, Origin, Source
+from listener.sources.contract import Delivery, Source
 
 log = structlog.get_logger()
 
-Parse = Callable[[str, Origin], Meaning]
 MOST_HELD = 500
 """Messages in hand at once per source: what a crash makes the queue deliver again."""
 _LONGEST_BACKOFF = 30.0
@@ -51,34 +32,13 @@ _PAUSE = 0.2
 _HEAD_START = 0.001
 
 
-class _Fate(Enum):
-    """What becomes of a message once it was looked at."""
-
-    FINISHED = "finished"
-    BEING_NOTED = "being noted"
-    UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class Ear:
-    """The collaborators that every source of one listener shares."""
-
-    index: Index
-    recent: Recent
-    notes: NoteWriter
-    metrics: ListenerMetrics
-    is_fresh: Callable[[], bool]
-    stop: threading.Event
-    now: Callable[[], float] = time.time
-
-
 class Listener:
     """One source, listened to until the stop."""
 
     def __init__(self, source: Source, parse: Parse, hold: Hold, ear: Ear) -> None:
         self._source = source
-        self._parse = parse
         self._hold = hold
+        self._hearer = Hearer(source, parse, hold, ear)
         self._ear = ear
 
     def run(self) -> None:
@@ -115,96 +75,13 @@ class Listener:
         if not self._await_fresh():
             self._hand_back(held)
             return
-        sorted_out: dict[_Fate, list[Delivery]] = {fate: [] for fate in _Fate}
+        sorted_out: dict[Fate, list[Delivery]] = {fate: [] for fate in Fate}
         for delivery, slim in zip(deliveries, held, strict=True):
-            sorted_out[self._take_safely(delivery, slim)].append(slim)
-        if sorted_out[_Fate.FINISHED]:
-            self._hold.finish(sorted_out[_Fate.FINISHED])
-        if sorted_out[_Fate.UNREADABLE]:
-            self._reject(sorted_out[_Fate.UNREADABLE])
-
-    def _take_safely(self, delivery: Delivery, slim: Delivery) -> _Fate:
-        """As `_take_one`; what our own code cannot cope with stops no neighbour either."""
-        try:
-            return self._take_one(delivery, slim)
-        except Exception as fault:  # noqa: BLE001 - its text may quote the message
-            self._ear.metrics.malformed.labels(self._source.name).inc()
-            log.error("message.fault", source=self._source.name, fault=whereabouts(fault))
-            return _Fate.UNREADABLE
-
-    def _take_one(self, delivery: Delivery, slim: Delivery) -> _Fate:
-        """Deal with one message as far as it can be dealt with at once."""
-        try:
-            meaning = self._parse(delivery.body, delivery.origin)
-        except Malformed as problem:
-            self._ear.metrics.malformed.labels(self._source.name).inc()
-            log.warning(
-                "message.malformed",
-                source=self._source.name,
-                problem=str(problem),
-                attempt=delivery.attempts,
-            )
-            return _Fate.UNREADABLE
-        if isinstance(meaning, Ignored):
-            return self._ignored(meaning.reason)
-        events = [_identified(event, delivery) for event in meaning]
-        notes = self._match(events)
-        if notes is None:
-            return self._ignored(IgnoredReason.UNUSED_SECRET)
-        self._note(slim, events, notes)
-        return _Fate.BEING_NOTED
-
-    def _match(self, events: Sequence[ChangeEvent]) -> dict[Key, dict[str, Heard]] | None:
-        """What has to be noted where; None when the events concern nobody."""
-        found: dict[tuple[Key, str], tuple[Target, Heard]] = {}
-        for event in events:
-            # Before the look-up: a reader that appears in between finds it there.
-            self._ear.recent.remember(event, self._source.via)
-            for target in self._ear.index.lookup(event):
-                note = note_of(target.reference, event, self._source.via)
-                found[target.key, target.reference.entry] = (target, note)
-        if not found:
-            return None
-        notes: defaultdict[Key, dict[str, Heard]] = defaultdict(dict)
-        for (key, entry), (target, note) in found.items():
-            if not target.has(note):
-                notes[key][entry] = note
-        return notes
-
-    def _note(
-        self,
-        delivery: Delivery,
-        events: Sequence[ChangeEvent],
-        notes: dict[Key, dict[str, Heard]],
-    ) -> None:
-        self._ear.metrics.acted_on.labels(self._source.name).inc()
-        errand = _Errand(len(notes), lambda noted: self._settle(delivery, events, noted=noted))
-        if not notes:
-            self._settle(delivery, events, noted=True)
-        for key, heard in notes.items():
-            self._ear.notes.submit(key, heard, errand.part_done)
-        log.info(
-            "change.heard",
-            source=self._source.name,
-            secrets=[event.secret.name for event in events],
-            ids=[event.id for event in events],
-            objects=len(notes),
-        )
-
-    def _settle(self, delivery: Delivery, events: Sequence[ChangeEvent], *, noted: bool) -> None:
-        """Every note of a message is written (acknowledge it), or one was refused (do not)."""
-        if not noted:
-            self._hold.drop([delivery])
-            return
-        for event in events:
-            happened = _epoch(event.at)
-            if happened is not None:
-                self._ear.metrics.event_to_heard.observe(max(0.0, self._ear.now() - happened))
-        self._hold.finish([delivery])
-
-    def _ignored(self, reason: IgnoredReason) -> _Fate:
-        self._ear.metrics.ignored.labels(self._source.name, reason).inc()
-        return _Fate.FINISHED
+            sorted_out[self._hearer.hear(delivery, slim)].append(slim)
+        if sorted_out[Fate.FINISHED]:
+            self._hold.finish(sorted_out[Fate.FINISHED])
+        if sorted_out[Fate.UNREADABLE]:
+            self._reject(sorted_out[Fate.UNREADABLE])
 
     def _reject(self, deliveries: Sequence[Delivery]) -> None:
         self._hold.drop(deliveries)
@@ -244,37 +121,3 @@ class Listener:
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
         log.warning("source.failed", source=name, error=str(error), retry_in=round(delay, 1))
         self._ear.stop.wait(delay)
-
-
-class _Errand:
-    """Counts down the notes of one message and then tells whether all were written."""
-
-    def __init__(self, parts: int, settle: Callable[[bool], None]) -> None:
-        self._open = parts
-        self._all = True
-        self._settle = settle
-        self._lock = threading.Lock()
-
-    def part_done(self, written: bool) -> None:  # noqa: FBT001 - the shape of notes.Done
-        with self._lock:
-            self._open -= 1
-            self._all = self._all and written
-            last = self._open == 0
-        if last:
-            self._settle(self._all)
-
-
-def _identified(event: ChangeEvent, delivery: Delivery) -> ChangeEvent:
-    """An id that was derived from the body is the same for two equal changes; the time at which
-    the queue took the message tells them apart, and stays the same at each redelivery.
-    """
-    if not event.id.startswith(DERIVED):
-        return event
-    return replace(event, id=f"{event.id}@{delivery.sent_at:.3f}")
-
-
-def _epoch(at: str) -> float | None:
-    try:
-        return datetime.fromisoformat(at).timestamp()
-    except (ValueError, OverflowError):
-        return None

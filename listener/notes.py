@@ -1,24 +1,22 @@
 """Writes notes: the durable word in an ExternalSecret's status that something changed.
 
-Fed by listener.listen; feeds the ledger in the API server and, by the replies, the index. A few
+Fed by listener.hear; feeds the ledger in the API server and, by the replies, the index. A few
 workers share the connections; notes for one object that come while its patch is under way travel
-together in the next one. While the API server is away all wait; an object that alone fails waits
-alone, and keeps no worker from the others.
+together in the next one. While the API server is away, or our right to write notes is, all wait;
+an object that alone fails waits alone, and keeps no worker from the others (listener.trouble).
 
 Guarantees: `done(True)` is called only after the API server has taken the note (or the object is
-gone); a note that fails for a passing reason is tried until it succeeds or the process stops; an
-object that refuses its note never holds up the others (`done(False)`). A reply that lacks the note
-means that the CRD prunes the ledger: `on_pruned` is called and nothing is ever reported as written.
-A note never hides one that no read has covered yet (concern.in_place_of). Does not guarantee order
-between objects.
+gone); a note that fails while the API server is away is tried until it succeeds or the process
+stops; an object that refuses its note, or fails alone for a minute, never holds up the others
+(`done(False)`, and `on_refused` tells why). A reply that lacks the note means that the CRD prunes
+the ledger: `on_pruned` is called and nothing is ever reported as written. A note never hides one
+that no read has covered yet (concern.in_place_of). Does not guarantee order between objects.
 """
 
-import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -32,37 +30,15 @@ from externalsecret.reflect import Key
 from externalsecret.resource import status_path
 from listener.concern import in_place_of
 from listener.metrics import ListenerMetrics
+from listener.pending import Done, Pending
+from listener.trouble import AWAY, Trouble, delay
 
 log = structlog.get_logger()
 
-Done = Callable[[bool], None]
 Standing = Callable[[Key], Mapping[str, Heard]]
 """The notes of an object that no read has covered yet, by entry."""
 _FIELD_MANAGER = "hark-listener"
-_AWAY = {0, HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-"""What speaks of the API server; other failures may be about one object: an admission webhook that
-fails in one namespace is told as 500.
-"""
-_LONGEST_WAIT = 10.0
-
-
-@dataclass(slots=True)
-class _Pending:
-    """Notes for one object that no request carries yet, and who waits for them."""
-
-    notes: dict[str, Heard] = field(default_factory=dict)
-    waiting: list[Done] = field(default_factory=list)
-    failures: int = 0
-    due: float = 0.0
-
-    def add(self, notes: Mapping[str, Heard], waiting: Iterable[Done]) -> None:
-        for entry, note in notes.items():
-            self.notes[entry] = in_place_of(self.notes.get(entry), note)
-        self.waiting.extend(waiting)
-
-
-def _nothing_stands(_key: Key) -> Mapping[str, Heard]:
-    return {}
+_FAULT = "A fault of Hark itself, which its log tells."
 
 
 class NoteWriter:
@@ -76,52 +52,53 @@ class NoteWriter:
         stop: threading.Event,
         on_reply: Callable[[dict[str, Any]], None],
         on_pruned: Callable[[], None],
-        standing: Standing = _nothing_stands,
+        on_refused: Callable[[Key, str], None],
+        may_note: Callable[[], bool],
+        standing: Standing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`on_refused` is told why the notes of one object are not tried any more; `may_note` asks
+        whether we have the right to write any.
+        """
         self._api = api
         self._metrics = metrics
         self._stop = stop
         self._on_reply = on_reply
         self._on_pruned = on_pruned
+        self._on_refused = on_refused
+        self._may_note = may_note
         self._standing = standing
         self._clock = clock
         self._ready = threading.Condition()
-        self._pending: OrderedDict[Key, _Pending] = OrderedDict()
+        self._pending: OrderedDict[Key, Pending] = OrderedDict()
         self._flying: set[Key] = set()
-        self._failing = False
-        self._outage = 0
-        self._paused_until = 0.0
+        self._trouble = Trouble()
 
     def is_stuck(self) -> bool:
         """Whether the API server was away at the last attempt: stop receiving meanwhile."""
-        return self._failing
+        return self._trouble.is_away
 
-    def backlog(self) -> int:
-        """How many objects have a note that can be written now, or is being written."""
+    def submit(self, key: Key, notes: Mapping[str, Heard], done: Done | None) -> None:
+        """Have these notes written; `done` is called from a worker's thread. None where no message
+        would bring them again: these are given up only where they are refused.
+        """
         with self._ready:
-            now = self._clock()
-            if self._paused_until > now:
-                return len(self._flying)
-            return len(self._flying | {key for key, one in self._pending.items() if one.due <= now})
-
-    def submit(self, key: Key, notes: Mapping[str, Heard], done: Done) -> None:
-        """Have these notes written; `done` is called from a worker's thread."""
-        with self._ready:
-            self._pending.setdefault(key, _Pending()).add(notes, [done])
+            self._pending.setdefault(key, Pending()).add(notes, done)
             self._ready.notify()
 
     def run(self) -> None:
         """One worker; start several threads with it."""
-        while self.write_next():
-            pass
+        while self._await_due():
+            self.write_due()
 
-    def write_next(self) -> bool:
-        """Write the notes of one object; wait until there are some. False when stopped."""
-        taken = self._take()
-        if taken is None:
-            return False
-        key, pending = taken
+    def write_due(self) -> bool:
+        """Write the notes of one object; False when none can be written now."""
+        with self._ready:
+            key = self._due()
+            if key is None:
+                return False
+            self._flying.add(key)
+            pending = self._pending.pop(key)
         self._write(key, pending)
         return True
 
@@ -130,40 +107,48 @@ class NoteWriter:
         with self._ready:
             self._ready.notify_all()
 
-    def _take(self) -> tuple[Key, _Pending] | None:
+    def _await_due(self) -> bool:
+        """Wait until something can be written; False when stopped."""
         with self._ready:
             while not self._stop.is_set():
-                now = self._clock()
-                if self._pending and self._paused_until > now:
-                    self._ready.wait(self._paused_until - now)
-                    continue
-                dues = []
-                for key, pending in self._pending.items():
-                    if key in self._flying:
-                        continue
-                    if pending.due <= now:
-                        self._flying.add(key)
-                        return key, self._pending.pop(key)
-                    dues.append(pending.due)
-                self._ready.wait(min(dues) - now if dues else None)
+                if self._due() is not None:
+                    return True
+                self._ready.wait(self._until_due())
+        return False
+
+    def _due(self) -> Key | None:
+        now = self._clock()
+        if self._stop.is_set() or self._trouble.paused_until > now:
+            return None
+        for key, pending in self._pending.items():
+            if pending.due <= now and key not in self._flying:
+                return key
         return None
 
-    def _write(self, key: Key, pending: _Pending) -> None:
+    def _until_due(self) -> float | None:
+        dues = [one.due for key, one in self._pending.items() if key not in self._flying]
+        if not dues:
+            return None
+        return max(min(dues), self._trouble.paused_until) - self._clock()
+
+    def _write(self, key: Key, pending: Pending) -> None:
         try:
             written = self._attempt(key, pending)
+        except ApiRefusal as error:
+            self._refuse(key, pending, error)
         except ApiRetry as error:
             log.warning("note.failed", namespace=key[0], name=key[1], error=str(error))
             self._again(key, pending, error)
-            return
         except Exception as fault:  # noqa: BLE001 - its text may quote what it worked on
             log.error("note.fault", namespace=key[0], name=key[1], fault=whereabouts(fault))
             self._again(key, pending, None)
-            return
-        self._land(key)
-        for done in pending.waiting:
-            done(written)
+        else:
+            with self._ready:
+                self._trouble.worked(key, self._clock())
+                self._land(key)
+            _tell(pending, written)
 
-    def _attempt(self, key: Key, pending: _Pending) -> bool:
+    def _attempt(self, key: Key, pending: Pending) -> bool:
         standing = self._standing(key)
         notes = {
             entry: in_place_of(standing.get(entry), note) for entry, note in pending.notes.items()
@@ -180,9 +165,9 @@ class NoteWriter:
         except ApiRefusal as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return True
-            self._metrics.notes_refused.labels(str(error.status)).inc()
-            log.error("note.refused", namespace=key[0], name=key[1], error=str(error))
-            return False
+            if error.status == HTTPStatus.FORBIDDEN and self._is_right_lost(key):
+                raise ApiRetry(str(error), error.status) from error
+            raise
         for entry, heard in notes.items():
             if not note_came_back(reply, entry, heard.id):
                 self._on_pruned()
@@ -191,38 +176,51 @@ class NoteWriter:
         self._metrics.notes.inc(len(notes))
         return True
 
-    def _again(self, key: Key, pending: _Pending, error: ApiRetry | None) -> None:
-        """Put it back, to be tried later; `error` is None where the fault is ours."""
+    def _is_right_lost(self, key: Key) -> bool:
+        with self._ready:
+            if not self._trouble.is_widely_forbidden(key):
+                return False
+        return not self._may_note()
+
+    def _refuse(self, key: Key, pending: Pending, error: ApiRefusal) -> None:
+        self._metrics.notes_refused.labels(str(error.status)).inc()
+        log.error("note.refused", namespace=key[0], name=key[1], error=str(error))
+        with self._ready:
+            self._trouble.refused(key, error.status)
+            self._land(key)
+        _tell(pending, written=False)
+        self._on_refused(key, str(error))
+
+    def _again(self, key: Key, pending: Pending, error: ApiRetry | None) -> None:
+        """Put it back, to be tried later, or give it up; `error` is None if the fault is ours."""
         self._metrics.notes_retried.inc()
         pending.failures += 1
         with self._ready:
             now = self._clock()
-            if error is None or error.status not in _AWAY:
-                pending.due = now + _delay(error, pending.failures)
-            else:
-                self._failing = True
-                # Several workers notice one outage at the same time.
-                if self._paused_until <= now:
-                    self._outage += 1
-                    self._paused_until = now + _delay(error, self._outage)
-            newer = self._pending.get(key)
+            newer = self._pending.pop(key, None)
             if newer is not None:
-                pending.add(newer.notes, newer.waiting)
-            self._pending[key] = pending
-            self._flying.discard(key)
-            self._ready.notify()
+                pending.take_in(newer)
+            if error is not None and error.status in AWAY:
+                self._trouble.away(error, now)
+                is_given_up = False
+            else:
+                is_given_up = self._trouble.failed(key, error, now)
+                pending.due = now + delay(error, pending.failures)
+            kept = pending.without_messages() if is_given_up else pending
+            if kept.notes:
+                self._pending[key] = kept
+            self._land(key)
+        if is_given_up:
+            log.error("note.given_up", namespace=key[0], name=key[1])
+            _tell(pending, written=False)
+            self._on_refused(key, _FAULT if error is None else str(error))
 
     def _land(self, key: Key) -> None:
-        with self._ready:
-            self._failing = False
-            self._outage = 0
-            self._flying.discard(key)
-            if key in self._pending:
-                self._ready.notify()
+        self._flying.discard(key)
+        if key in self._pending:
+            self._ready.notify()
 
 
-def _delay(error: ApiRetry | None, failures: int) -> float:
-    """Seconds until the next attempt, with jitter."""
-    asked = None if error is None else error.after
-    longest = asked or min(_LONGEST_WAIT, 0.1 * 2 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
+def _tell(pending: Pending, written: bool) -> None:  # noqa: FBT001 - the shape of Done
+    for done in pending.waiting:
+        done(written)

@@ -19,7 +19,7 @@ _LEGACY_REGION = "us-east-1"
 # VPC endpoints, FIPS and dual-stack hosts, other partitions, and emulators that imitate them.
 _HOST_WITH_REGION = re.compile(rf"(?:vpce-[a-z0-9-]+\.)?sqs(?:-fips)?\.{_REGION}\..+")
 _PATH = re.compile(r"/(?P<account>\d{12})/(?P<name>[A-Za-z0-9_-]{1,80}(?:\.fifo)?)")
-_EXAMPLE = "https://sqs.eu-central-1.amazonaws.com/123456789012/name"
+QUEUE_URL_EXAMPLE = "https://sqs.eu-central-1.amazonaws.com/123456789012/name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +34,27 @@ class QueueUrl:
     endpoint: str | None
     """Where to send requests; None leaves it to the SDK, which knows AWS's public hosts."""
 
+    @property
+    def label(self) -> str:
+        """The queue in logs, metrics and names of threads."""
+        return f"sqs:{self.name}"
+
 
 def parse_queue_url(url: str) -> QueueUrl:
     """Take a queue's URL apart; GiveUp (InvalidSetting) if it is none."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise _refusal(url) from error
-    path = _PATH.fullmatch(parts.path)
     # A user's name or password in a URL must not end in an error text either.
     if "@" in url:
         raise GiveUp(
             "The SQS queue URL holds an '@'. Credentials do not belong into it: give the URL as "
-            f"{_EXAMPLE}, and credentials by the pod's role or the AWS_* environment.",
+            f"{QUEUE_URL_EXAMPLE}, and credentials by the pod's role or the AWS_* environment.",
             reason="InvalidSetting",
         )
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise _refusal(url) from None
+    path = _PATH.fullmatch(parts.path)
     extra = parts.query or parts.fragment
     if parts.scheme not in {"http", "https"} or not host or path is None or extra:
         raise _refusal(url)
@@ -73,8 +78,10 @@ def _bracketed(host: str) -> str:
 
 
 def _refusal(url: str) -> GiveUp:
+    # What stands behind a question mark may be a signature.
+    shown = re.split(r"[?#]", url)[0]
     return GiveUp(
-        f"{url!r} is not the URL of an SQS queue. Give the queue's URL, not its ARN or name, as "
-        f"the console and `aws sqs get-queue-url` show it: {_EXAMPLE}.",
+        f"{shown!r} is not the URL of an SQS queue. Give the queue's URL, not its ARN or name, as "
+        f"the console and `aws sqs get-queue-url` show it: {QUEUE_URL_EXAMPLE}.",
         reason="InvalidSetting",
     )

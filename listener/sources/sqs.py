@@ -49,7 +49,7 @@ class SqsSource:
         wait_seconds: int,
         reject_seconds: int,
     ) -> None:
-        self.name = f"sqs:{queue.name}"
+        self.name = queue.label
         self._client = client
         self._url = queue.url
         self._queue = f"{queue.name} (account {queue.account}, {origin.region})"

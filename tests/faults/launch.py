@@ -15,8 +15,9 @@ from externalsecret.reference import Reference
 from externalsecret.reflect import Key
 from externalsecret.resource import ExternalSecret
 from hark.commands import main
-from listener.listen import Listener
-from listener.notes import Done, NoteWriter
+from listener.hear import Hearer
+from listener.notes import NoteWriter
+from listener.pending import Done
 from listener.sources.contract import Delivery
 from reconciler import decide
 from reconciler.apply import Change, SecretWriter
@@ -32,13 +33,13 @@ def no_fault() -> None:
 
 def ack_before_note() -> None:
     """A message is acknowledged when it was understood, and not when its change is noted."""
-    honest = Listener._note
+    honest = Hearer._note
 
-    def note(self: Listener, delivery: Delivery, *rest: Any) -> None:
+    def note(self: Hearer, delivery: Delivery, *rest: Any) -> None:
         self._source.ack([delivery])
         honest(self, delivery, *rest)
 
-    _put(Listener, "_note", note)
+    _put(Hearer, "_note", note)
 
 
 def skip_version_check() -> None:
@@ -57,8 +58,8 @@ def drop_a_note() -> None:
     honest = NoteWriter.submit
     dropped: list[Key] = []
 
-    def submit(self: NoteWriter, key: Key, notes: Mapping[str, Heard], done: Done) -> None:
-        if dropped:
+    def submit(self: NoteWriter, key: Key, notes: Mapping[str, Heard], done: Done | None) -> None:
+        if dropped or done is None:
             honest(self, key, notes, done)
         else:
             dropped.append(key)

@@ -58,6 +58,12 @@ def test_bad_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
     assert "usage: hark" in done.stderr
 
 
+def test_a_malformed_queue_url_ends_with_2() -> None:
+    done = _hark("listen", HARK_SQS_QUEUE_URLS="hark-changes")
+    assert done.returncode == 2
+    assert "is not the URL of an SQS queue" in done.stderr
+
+
 def test_a_bad_setting_ends_with_2_and_one_sentence() -> None:
     done = _hark("listen", METRICS_PORT="http")
     assert done.returncode == 2

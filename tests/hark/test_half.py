@@ -388,6 +388,71 @@ def test_a_source_whose_thread_failed_goes_on(
     assert desk.end() == 0
 
 
+@pytest.mark.parametrize("reason", ["QueueMissing", "QueueDenied"])
+def test_a_queue_that_is_missing_or_denied_never_makes_the_listener_unready(
+    desk: Desk, queue: FakeSource, port: Callable[[], int], reason: str
+) -> None:
+    """It is tried again and shows in metrics and logs; readiness speaks of the cluster alone."""
+    queue.fail_next("receive", GiveUp("No such queue, or no right.", reason=reason), times=1000)
+    with capture_logs() as logs:
+        desk.begin(listening.start)
+        queue.await_calls("receive", 2)
+    _await_readiness(port(), 200)
+    assert _ask(port(), "/healthz") == (200, [])
+    labels = {"source": queue.name, "reason": reason}
+    count = desk.half.registry.get_sample_value("hark_listener_source_failures_total", labels)
+    assert count
+    up = desk.half.registry.get_sample_value("hark_listener_source_up", {"source": queue.name})
+    assert up == 0
+    assert "source.failed" in [line["event"] for line in logs]
+    assert desk.end() == 0
+
+
+def test_a_queue_that_cannot_be_opened_is_told_by_its_name_and_not_by_its_url(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, port: Callable[[], int]
+) -> None:
+    tried = threading.Event()
+
+    def fail(_url: str) -> FakeSource:
+        tried.set()
+        raise GiveUp("No region is set.", reason="InvalidSetting")
+
+    monkeypatch.setattr("listener.sources.sqs.open_sqs", fail)
+    _install(desk)
+    with capture_logs() as logs:
+        desk.begin(listening.start)
+        assert tried.wait(PATIENCE)
+        _await_readiness(port(), 200)
+        names = [thread.name for thread in threading.enumerate()]
+        assert desk.end() == 0
+    assert "listener-opening sqs:hark" in names
+    assert "amazonaws.com" not in str(logs) + str(names)
+    labels = {"source": "sqs:hark", "reason": "InvalidSetting"}
+    assert desk.half.registry.get_sample_value("hark_listener_source_failures_total", labels)
+
+
+def test_an_object_that_refuses_its_note_is_told_so_by_an_event(
+    desk: Desk, queue: FakeSource
+) -> None:
+    desk.api.fail_next(ApiRefusal("no", HTTPStatus.FORBIDDEN), method="PATCH")
+    recorded = threading.Event()
+
+    def await_event(request: Request) -> None:
+        if request.method == "POST" and request.path.endswith("/namespaces/shop/events"):
+            recorded.set()
+
+    desk.api.before = await_event
+    desk.begin(listening.start)
+    queue.put(_moved())
+    assert recorded.wait(PATIENCE)
+    (told,) = desk.api.made("POST", "/events")
+    assert (told.body["type"], told.body["reason"]) == ("Warning", "NoteRefused")
+    one = desk.api.find(f"{GROUP_PATH}/namespaces/shop/externalsecrets/one") or {}
+    assert told.body["involvedObject"]["uid"] == one["metadata"]["uid"]
+    assert told.body["involvedObject"]["kind"] == "ExternalSecret"
+    assert desk.end() == 0
+
+
 def test_the_end_waits_for_no_long_poll(desk: Desk, queue: FakeSource) -> None:
     polling, go_on = threading.Event(), threading.Event()
 

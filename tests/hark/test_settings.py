@@ -7,6 +7,8 @@ from externalsecret.errors import GiveUp
 from hark.settings import Settings, read_settings
 from hark.variables import VARIABLES
 
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/hark"
+
 
 class Recorded(Mapping[str, str]):
     """An environment that knows what it was asked for."""
@@ -31,7 +33,7 @@ def _read(tmp_path: Path, **environ: str) -> Settings:
 
 def test_without_any_variable_the_defaults_stand(tmp_path: Path) -> None:
     settings = _read(tmp_path)
-    assert settings.queue_urls == ()
+    assert settings.queues == ()
     assert settings.sweep_interval == 6 * 3600
     assert settings.watched_namespaces == ()
     assert settings.workers == 8
@@ -104,9 +106,38 @@ def test_each_example_of_a_refusal_is_itself_accepted(tmp_path: Path) -> None:
 
 
 def test_lists_are_trimmed_and_hold_nothing_twice(tmp_path: Path) -> None:
-    settings = _read(tmp_path, WATCHED_NAMESPACES=" shop, payment ,,shop", HARK_SQS_QUEUE_URLS="a,")
+    settings = _read(tmp_path, WATCHED_NAMESPACES=" shop, payment ,,shop")
     assert settings.watched_namespaces == ("shop", "payment")
-    assert settings.queue_urls == ("a",)
+
+
+def test_queues_are_known_by_their_names(tmp_path: Path) -> None:
+    other = "https://queues.corp.example/123456789012/b"
+    settings = _read(tmp_path, HARK_SQS_QUEUE_URLS=f"{QUEUE}, {other},,{QUEUE}")
+    assert [queue.label for queue in settings.queues] == ["sqs:hark", "sqs:b"]
+    assert [queue.url for queue in settings.queues] == [QUEUE, other]
+
+
+@pytest.mark.parametrize("text", ["hark", f"{QUEUE},arn:aws:sqs:eu-west-1:123456789012:hark"])
+def test_what_is_no_queue_url_is_refused_when_settings_are_read(text: str, tmp_path: Path) -> None:
+    with pytest.raises(GiveUp) as refusal:
+        _read(tmp_path, HARK_SQS_QUEUE_URLS=text)
+    assert refusal.value.reason == "InvalidSetting"
+    assert refusal.value.message.startswith("HARK_SQS_QUEUE_URLS: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://key:hunter2@queues.corp.example/123456789012/hark",
+        "https://key:hunter2,x@queues.corp.example/123456789012/hark",
+        "https://key:hunter2@queues.corp.example:port/123456789012/hark",
+        "https://queues.corp.example/123456789012/hark?signature=hunter2",
+    ],
+)
+def test_a_password_in_a_queue_url_is_refused_and_not_repeated(url: str, tmp_path: Path) -> None:
+    with pytest.raises(GiveUp) as refusal:
+        _read(tmp_path, HARK_SQS_QUEUE_URLS=url)
+    assert "hunter2" not in str(refusal.value)
 
 
 def test_a_blank_variable_is_as_good_as_none(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,9 +16,11 @@ from externalsecret.manifest import Defaults, read_manifest
 from externalsecret.reflect import Key
 from fakes.kubeapi import FakeKubeApi
 from fakes.source import PATIENCE, Call, FakeSource
+from listener.ear import Ear
+from listener.hear import Parse
 from listener.hold import Hold
 from listener.index import Index
-from listener.listen import MOST_HELD, Ear, Listener, Parse
+from listener.listen import MOST_HELD, Listener
 from listener.messages import aws
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
@@ -44,6 +47,8 @@ class Desk:
         self.stop = threading.Event()
         self.ended = threading.Event()
         self.is_fresh = True
+        self.seconds = 0.0
+        """Set forward: this has passed for the notes."""
         self.freshness_asked = threading.Event()
         self.recent = Recent()
         self.index = Index(Defaults(region="eu-west-1"), "", self.recent, lambda _key, _notes: None)
@@ -53,7 +58,10 @@ class Desk:
             stop=self.ended,
             on_reply=self.index.refresh,
             on_pruned=lambda: None,
+            on_refused=lambda _key, _why: None,
+            may_note=lambda: True,
             standing=self.index.uncovered,
+            clock=lambda: time.monotonic() + self.seconds,
         )
         self.hold = Hold(self.source, self.metrics)
         self.listener = self._listener(aws.parse)
@@ -86,8 +94,8 @@ class Desk:
         self.listener.take(self.source.receive())
 
     def write_notes(self) -> None:
-        while self.notes.backlog():
-            assert self.notes.write_next()
+        while self.notes.write_due():
+            pass
 
     def acked(self) -> list[int]:
         """Places of what is acknowledged, once all that is finished was."""
@@ -327,9 +335,9 @@ def test_a_message_of_several_readers_is_acknowledged_once_all_are_noted(desk: D
         desk.add(name, "db")
     desk.take(_moved())
     for _ in range(2):
-        assert desk.notes.write_next()
+        assert desk.notes.write_due()
         assert not desk.settled()
-    assert desk.notes.write_next()
+    assert desk.notes.write_due()
     assert desk.settled()
     assert desk.acked() == [0]
 
@@ -432,7 +440,7 @@ def test_nothing_is_received_while_notes_cannot_be_written(desk: Desk) -> None:
     desk.add("one", "db")
     desk.api.fail_next(AWAY)
     desk.take(_moved())
-    assert desk.notes.write_next()
+    assert desk.notes.write_due()
     assert desk.notes.is_stuck()
     before = len(desk.source.made("receive"))
     stuck: list[int] = []
@@ -441,6 +449,24 @@ def test_nothing_is_received_while_notes_cannot_be_written(desk: Desk) -> None:
     desk.source.await_calls("ack")
     assert stuck == [before]
     desk.source.await_calls("receive", before + 1)
+
+
+def test_one_object_that_fails_for_ever_stops_no_source(desk: Desk) -> None:
+    """Its messages would fill the hold, each of them for twelve hours."""
+    desk.add("one", "db")
+    desk.add("two", "other")
+    desk.api.fail_next(ApiRetry("a webhook failed", 500), times=1000, path="/one/")
+    for number in range(MOST_HELD // 10):
+        desk.take(*(_moved(f"e{number}-{place}") for place in range(10)))
+    assert len(desk.hold) == MOST_HELD
+    desk.write_notes()
+    desk.seconds += 61.0
+    desk.write_notes()
+    assert len(desk.hold) == 0
+    desk.listen()
+    desk.source.put(_moved("fine", of="other"))
+    desk.source.await_calls("ack")
+    assert desk.heard("two") == ["fine"]
 
 
 def test_nothing_is_received_while_too_much_is_held(desk: Desk) -> None:

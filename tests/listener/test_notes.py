@@ -21,6 +21,7 @@ GROUP = "/apis/kubernetes-client.io/v1"
 ENTRY = "secretsmanager/eu-west-1/db#AWSCURRENT"
 ONE = ("shop", "one")
 TWO = ("shop", "two")
+ELSEWHERE = ("bank", "one")
 PATIENCE = 10.0
 AWAY = ApiRetry("away", HTTPStatus.SERVICE_UNAVAILABLE)
 STRANGE = ApiRetry("an admission webhook failed", HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -61,6 +62,8 @@ class Desk:
         self.replies: list[dict[str, Any]] = []
         self.on_reply: Callable[[dict[str, Any]], None] = self.replies.append
         self.pruned: list[bool] = []
+        self.refused: list[Key] = []
+        self.may_note = True
         self.standing: dict[str, Heard] = {}
         self.stop = threading.Event()
         self.clock = Clock()
@@ -70,10 +73,12 @@ class Desk:
             stop=self.stop,
             on_reply=self._replied,
             on_pruned=lambda: self.pruned.append(True),
+            on_refused=lambda key, _why: self.refused.append(key),
+            may_note=lambda: self.may_note,
             standing=lambda _key: self.standing,
             clock=self.clock,
         )
-        for key in (ONE, TWO):
+        for key in (ONE, TWO, ELSEWHERE):
             self.api.seed(_path(key), {"spec": {}})
 
     def _replied(self, reply: dict[str, Any]) -> None:
@@ -87,8 +92,8 @@ class Desk:
 
     def write_all(self) -> None:
         """Write what can be written now."""
-        while self.writer.backlog():
-            assert self.writer.write_next()
+        while self.writer.write_due():
+            pass
 
     def wait_out(self) -> None:
         """Let every backoff pass."""
@@ -167,7 +172,7 @@ def test_a_note_that_fails_is_tried_until_it_succeeds(desk: Desk, error: ApiRetr
     for _ in range(3):
         desk.write_all()
         assert not told.answers
-        desk.wait_out()
+        desk.clock.seconds += 15.0
     desk.write_all()
     assert told.answers == [True]
     assert desk.count("notes_retried") == 3
@@ -185,10 +190,10 @@ def test_the_wait_that_the_api_server_asks_for_is_kept(desk: Desk) -> None:
     desk.api.fail_next(ApiRetry("slow down", HTTPStatus.TOO_MANY_REQUESTS, after=60.0))
     desk.submit(_note())
     desk.write_all()
-    desk.clock.seconds += 29.0
+    desk.clock.seconds += 59.0
     desk.write_all()
     assert len(desk.api.made("PATCH")) == 1
-    desk.clock.seconds += 31.0
+    desk.clock.seconds += 1.0
     desk.write_all()
     assert len(desk.api.made("PATCH")) == 2
 
@@ -224,6 +229,142 @@ def test_one_object_that_fails_alone_makes_nobody_wait(desk: Desk) -> None:
     assert not failing.answers
 
 
+@pytest.mark.parametrize("status", [409, 500])
+def test_an_answer_about_one_object_ends_an_outage(desk: Desk, status: int) -> None:
+    desk.api.fail_next(ApiRetry("no answer", 0))
+    desk.submit(_note())
+    desk.write_all()
+    assert desk.writer.is_stuck()
+    desk.api.fail_next(ApiRetry("about this object", status), times=1000, path="/one/")
+    desk.wait_out()
+    desk.write_all()
+    assert not desk.writer.is_stuck()
+
+
+def test_the_messages_of_an_object_that_fails_alone_for_a_minute_go_back(desk: Desk) -> None:
+    desk.api.fail_next(STRANGE, times=1000, path="/one/")
+    failing = desk.submit(_note())
+    desk.write_all()
+    desk.clock.seconds += 59.0
+    desk.write_all()
+    assert not failing.answers
+    later = desk.submit(_note("e2"))
+    desk.clock.seconds += 20.0
+    desk.write_all()
+    assert failing.answers == later.answers == [False]
+    assert desk.refused == [ONE]
+    before = len(desk.api.made("PATCH"))
+    desk.wait_out()
+    desk.write_all()
+    assert len(desk.api.made("PATCH")) == before
+
+
+def test_an_object_that_was_given_up_is_tried_anew_with_its_next_message(desk: Desk) -> None:
+    desk.api.fail_next(STRANGE, times=2)
+    desk.submit(_note())
+    desk.write_all()
+    desk.wait_out()
+    desk.write_all()
+    told = desk.submit(_note("e2"))
+    desk.write_all()
+    assert told.answers == [True]
+
+
+def test_a_note_that_no_message_would_bring_again_is_tried_until_it_succeeds(desk: Desk) -> None:
+    desk.api.fail_next(STRANGE, times=3)
+    desk.writer.submit(ONE, {ENTRY: _note("missed")}, None)
+    owned = desk.submit(_note(), entry="secretsmanager/eu-west-1/other#AWSCURRENT")
+    for _ in range(4):
+        desk.write_all()
+        desk.wait_out()
+    assert owned.answers == [False]
+    assert desk.heard()["id"] == "missed"
+
+
+def test_messages_are_kept_while_objects_of_several_namespaces_fail(desk: Desk) -> None:
+    """As when the API server's own storage is away: to hand them back wears out deliveries."""
+    desk.api.fail_next(STRANGE, times=1000)
+    told = [desk.submit(_note()), desk.submit(_note(), key=ELSEWHERE)]
+    for _ in range(5):
+        desk.write_all()
+        desk.wait_out()
+    assert [one.answers for one in told] == [[], []]
+    desk.api.heal()
+    desk.write_all()
+    assert [one.answers for one in told] == [[True], [True]]
+
+
+def test_several_objects_that_fail_are_given_up_once_another_is_written(desk: Desk) -> None:
+    desk.api.fail_next(STRANGE, times=1000, path="/one/")
+    told = [desk.submit(_note()), desk.submit(_note(), key=ELSEWHERE)]
+    desk.write_all()
+    desk.submit(_note(), key=TWO)
+    desk.write_all()
+    desk.wait_out()
+    desk.write_all()
+    assert [one.answers for one in told] == [[False], [False]]
+
+
+def test_an_outage_does_not_count_as_failing_alone(desk: Desk) -> None:
+    desk.api.fail_next(STRANGE)
+    desk.api.fail_next(AWAY, times=5)
+    told = desk.submit(_note())
+    for _ in range(6):
+        desk.write_all()
+        desk.wait_out()
+    desk.api.fail_next(STRANGE)
+    desk.write_all()
+    assert not told.answers
+
+
+def test_a_right_that_was_taken_away_is_waited_for(desk: Desk) -> None:
+    desk.may_note = False
+    desk.api.fail_next(ApiRefusal("no", HTTPStatus.FORBIDDEN), times=1000)
+    first, second = desk.submit(_note()), desk.submit(_note(), key=ELSEWHERE)
+    desk.write_all()
+    # The first alone is taken for its own refusal; its message comes again.
+    assert (first.answers, second.answers) == ([False], [])
+    assert desk.writer.is_stuck()
+    again = desk.submit(_note())
+    for _ in range(20):
+        desk.wait_out()
+        desk.write_all()
+        assert desk.writer.is_stuck()
+    desk.api.heal()
+    desk.wait_out()
+    desk.write_all()
+    assert second.answers == again.answers == [True]
+    assert not desk.writer.is_stuck()
+
+
+def test_refusals_of_several_objects_while_we_have_the_right_are_their_own(desk: Desk) -> None:
+    """An admission policy that dislikes two tenants' objects must not silence all the others."""
+    desk.api.fail_next(ApiRefusal("no", HTTPStatus.FORBIDDEN), times=1000)
+    told = [desk.submit(_note(), key=key) for key in (ONE, TWO, ELSEWHERE)]
+    desk.write_all()
+    assert [one.answers for one in told] == [[False]] * 3
+    assert not desk.writer.is_stuck()
+
+
+def test_refusals_with_a_success_in_between_are_no_lost_right(desk: Desk) -> None:
+    desk.may_note = False
+    desk.api.fail_next(ApiRefusal("no", HTTPStatus.FORBIDDEN), times=1000, path="/one/")
+    told = []
+    for key in (ONE, TWO, ELSEWHERE):
+        told.append(desk.submit(_note(), key=key))
+        desk.write_all()
+    assert [one.answers for one in told] == [[False], [True], [False]]
+
+
+def test_no_wait_that_is_asked_for_is_longer_than_a_minute(desk: Desk) -> None:
+    desk.api.fail_next(ApiRetry("slow down", HTTPStatus.TOO_MANY_REQUESTS, after=86400.0))
+    told = desk.submit(_note())
+    desk.write_all()
+    desk.clock.seconds += 60.0
+    desk.write_all()
+    assert told.answers == [True]
+
+
 def test_an_object_that_is_gone_needs_no_note(desk: Desk) -> None:
     told = desk.submit(_note(), key=("shop", "gone"))
     desk.write_all()
@@ -240,6 +381,7 @@ def test_a_refused_note_is_counted_and_holds_up_no_other(desk: Desk, status: int
     assert refused.answers == [False]
     assert fine.answers == [True]
     assert desk.count("notes_refused", status=str(status)) == 1
+    assert desk.refused == [ONE]
     assert not desk.writer.is_stuck()
 
 
@@ -401,7 +543,7 @@ def test_a_burst_of_a_thousand_messages_is_a_few_patches(desk: Desk) -> None:
 def test_nothing_is_written_after_the_stop(desk: Desk) -> None:
     told = desk.submit(_note())
     desk.stop.set()
-    assert not desk.writer.write_next()
+    assert not desk.writer.write_due()
     assert not told.answers
 
 

@@ -15,9 +15,10 @@ from externalsecret.manifest import Defaults
 from externalsecret.reflect import Key
 from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE
 from fakes.kubeapi import FakeKubeApi
+from listener.ear import Ear
 from listener.hold import Hold
 from listener.index import Index
-from listener.listen import Ear, Listener
+from listener.listen import Listener
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
 from listener.recent import Recent
@@ -78,6 +79,8 @@ class ListenerHalf:
             stop=stop,
             on_reply=self.index.refresh,
             on_pruned=_pruned,
+            on_refused=lambda _key, _why: None,
+            may_note=lambda: True,
             standing=self.index.uncovered,
             clock=self._patience,
         )
@@ -102,7 +105,7 @@ class ListenerHalf:
     def write_notes(self) -> bool:
         # Nothing waits for its backoff when its turn comes.
         self._patience.seconds += 1000.0
-        return self.notes.backlog() > 0 and self.notes.write_next()
+        return self.notes.write_due()
 
     def acknowledge(self) -> bool:
         held = len(self._hold)
@@ -112,7 +115,7 @@ class ListenerHalf:
         return [self.feed.step, self.receive, self.write_notes, self.acknowledge]
 
     def _note_missed(self, key: Key, missed: Mapping[str, Heard]) -> None:
-        self.notes.submit(key, missed, lambda _written: None)
+        self.notes.submit(key, missed, None)
 
 
 def _pruned() -> None:
