@@ -4,13 +4,14 @@ Fed by the reconcile story and the sweep with asks; feeds them with answers, fro
 the lane of the asks' system, identity and region (reconciler.lane).
 
 Guarantees: no caller waits: `submit` returns at once and `done` is called when every ask is
-answered, from a lane's thread or the caller's own. Asks for the same thing share one answer; a slow
+answered, from a lane's thread or the caller's own. What nobody needs any more is let go by
+`retain`. Asks for the same thing share one answer; a slow
 or throttled identity neither starves the others nor is hammered.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from reconciler.cache import Cache
 from reconciler.lane import Done, LaneWork, OpenBackend, Party, Start
@@ -57,20 +58,37 @@ class Fetcher:
         if not missing:
             done(party.answers)
             return
-        self.lane(lane).gather(missing, party)
+        with self._lock:
+            # Under the lock, so that no lane is closed between being found and being used.
+            self._lane(lane).gather(missing, party)
 
     def lane(self, lane: Lane) -> LaneWork:
         """The lane's work; opened when it is first used."""
         with self._lock:
-            work = self._lanes.get(lane)
-            if work is None:
-                work = LaneWork(
-                    lane,
-                    self._open_backend,
-                    self._cache,
-                    self._metrics,
-                    clock=self._clock,
-                    start=self._start,
-                )
-                self._lanes[lane] = work
-            return work
+            return self._lane(lane)
+
+    def retain(self, lanes: Collection[Lane]) -> None:
+        """Close the lanes that nobody needs any more, unless somebody waits in one."""
+        with self._lock:
+            unused = [
+                lane
+                for lane, work in self._lanes.items()
+                if lane not in lanes and work.is_at_rest()
+            ]
+            closing = [self._lanes.pop(lane) for lane in unused]
+        for work in closing:
+            work.close()
+
+    def _lane(self, lane: Lane) -> LaneWork:
+        work = self._lanes.get(lane)
+        if work is None:
+            work = LaneWork(
+                lane,
+                self._open_backend,
+                self._cache,
+                self._metrics,
+                clock=self._clock,
+                start=self._start,
+            )
+            self._lanes[lane] = work
+        return work

@@ -4,10 +4,11 @@ backend.
 Fed by reconciler.fetch; asks one backend (reconciler.backends) and feeds the cache and whoever
 waits. While calls fly, new asks gather, and the next free flight takes as many as one call holds.
 
-Guarantees: a lane has a few flights at once and waits after a passing failure, longer each time. An
-ask is never answered by a call that began before `since`, unless that call carried the version
-asked for. Failures are never kept. A fault in a backend is a passing failure of these reads, not
-the end of the lane.
+Guarantees: a lane has a few flights at once and waits after a passing failure, longer each time.
+Paths, which may take many calls, fly alone and never in all flights at once: a single key waits for
+none of them. An ask is never answered by a call that began before `since`, unless that call carried
+the version asked for. Failures are never kept. A fault in a backend is a passing failure of these
+reads, and a fault of who waits is his own: neither is the end of the lane.
 """
 
 import random
@@ -15,6 +16,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 
@@ -35,6 +37,7 @@ Start = Callable[["LaneWork", str], None]
 """Give a lane one more pilot, which calls `fly` or its parts, under this name."""
 
 FLIGHTS_PER_LANE = 4
+_PATHS_AT_ONCE = FLIGHTS_PER_LANE - 1
 _IDLE_SECONDS = 30.0
 _LONGEST_PAUSE = 20.0
 _Slot = tuple[Verb, str]
@@ -55,6 +58,9 @@ class _Waiting:
 
     asks: list[tuple[Ask, Party]] = field(default_factory=list)
 
+    def is_path(self) -> bool:
+        return self.asks[0][0].reference.selector.is_path()
+
 
 @dataclass(slots=True)
 class Load:
@@ -65,6 +71,7 @@ class Load:
     slots: dict[_Slot, _Waiting]
     joined: dict[_Slot, list[tuple[Ask, Party]]] = field(default_factory=dict)
     """Who asked for the same while it flew."""
+    is_path: bool = False
 
     def references(self) -> list[Reference]:
         return [waiting.asks[0][0].reference for waiting in self.slots.values()]
@@ -94,7 +101,9 @@ class LaneWork:
         self._waiting: OrderedDict[_Slot, _Waiting] = OrderedDict()
         self._flying: dict[_Slot, Load] = {}
         self._flights = 0
+        self._paths = 0
         self._idle = 0
+        self._is_closed = False
         self._pause_until = 0.0
         self._failures = 0
 
@@ -103,14 +112,7 @@ class LaneWork:
         with self._changed:
             for ask in asks:
                 self._board(ask, party)
-            wanted = min(FLIGHTS_PER_LANE, len(self._waiting))
-            for _ in range(wanted - self._idle):
-                if self._flights >= FLIGHTS_PER_LANE:
-                    break
-                self._flights += 1
-                name = f"lane-{self._lane.backend}-{self._flights}"
-                self._start(self, name)
-            self._changed.notify(max(1, wanted))
+            self._call_pilots()
 
     def backend(self) -> Backend:
         """The lane's backend, opened when first used. Raises Retry or GiveUp."""
@@ -124,6 +126,30 @@ class LaneWork:
                 self._backend = opened
             return self._backend
 
+    def is_at_rest(self) -> bool:
+        """Whether nobody waits for anything and nothing flies."""
+        with self._changed:
+            return not self._waiting and not self._flying
+
+    def close(self) -> None:
+        """Let go of the backend and the pilots; what is asked nevertheless opens it anew."""
+        with self._changed:
+            self._is_closed = True
+            backend, self._backend = self._backend, None
+            self._changed.notify_all()
+        if backend is not None:
+            backend.close()
+
+    def _call_pilots(self) -> None:
+        """Have as many pilots as there is work for; under the lock."""
+        wanted = min(FLIGHTS_PER_LANE, len(self._waiting))
+        for _ in range(wanted - self._idle):
+            if self._flights >= FLIGHTS_PER_LANE:
+                break
+            self._start(self, f"lane-{self._lane.backend}-{self._flights + 1}")
+            self._flights += 1
+        self._changed.notify(max(1, wanted))
+
     def _board(self, ask: Ask, party: Party) -> None:
         slot = (ask.verb, ask.reference.entry)
         load = self._flying.get(slot)
@@ -134,42 +160,79 @@ class LaneWork:
 
     def fly(self) -> None:
         """One flight after the other, until nothing came for a while; for a thread of its own."""
-        while self._await_load():
-            load = self.depart()
-            if load is not None:
-                self.land(load, self.ask(load))
+        has_left = False
+        try:
+            while self._await_load():
+                load = self.depart()
+                if load is not None:
+                    self.land(load, self.ask(load))
+            has_left = True
+        except Exception as fault:  # noqa: BLE001 - a fault of ours must not kill the lane
+            log.error("lane.fault", backend=self._lane.backend, fault=whereabouts(fault))
+        finally:
+            if not has_left:
+                self._replace_pilot()
+
+    def _replace_pilot(self) -> None:
+        with self._changed:
+            self._flights -= 1
+            if self._waiting:
+                self._call_pilots()
 
     def _await_load(self) -> bool:
+        """Wait for something to carry; False, and a pilot less, when nothing comes."""
         with self._changed:
             self._idle += 1
             try:
                 while not self._may_depart():
-                    patience = self._pause_until - self._clock() if self._waiting else _IDLE_SECONDS
-                    if not self._changed.wait(max(0.001, patience)) and not self._waiting:
+                    is_closed = self._is_closed and not self._waiting
+                    was_called = not is_closed and self._changed.wait(self._patience())
+                    if not was_called and not self._waiting:
                         self._flights -= 1
                         return False
             finally:
                 self._idle -= 1
             return True
 
+    def _patience(self) -> float:
+        """Seconds until there may be something to do although nobody says so."""
+        pause = self._pause_until - self._clock()
+        return max(0.001, pause) if self._waiting and pause > 0 else _IDLE_SECONDS
+
     def _may_depart(self) -> bool:
-        return bool(self._waiting) and self._clock() >= self._pause_until
+        return self._next() is not None
+
+    def _next(self) -> _Slot | None:
+        """The first that may fly now."""
+        if self._clock() < self._pause_until:
+            return None
+        for slot, waiting in self._waiting.items():
+            if self._paths < _PATHS_AT_ONCE or not waiting.is_path():
+                return slot
+        return None
 
     def depart(self) -> Load | None:
-        """Take on board what one call holds; None when nothing waits or the lane pauses."""
+        """Take on board what one call holds; None when nothing may fly now."""
         with self._changed:
-            if not self._may_depart():
+            first = self._next()
+            if first is None:
                 return None
-            verb = next(iter(self._waiting))[0]
-            size = self._batch_size()
-            slots = [slot for slot in self._waiting if slot[0] is verb][:size]
-            began = self._clock()
-            load = Load(verb, began, {slot: self._waiting.pop(slot) for slot in slots})
+            is_path = self._waiting[first].is_path()
+            slots = [first] if is_path else self._batch(first[0])
+            self._paths += is_path
+            taken = {slot: self._waiting.pop(slot) for slot in slots}
+            load = Load(first[0], self._clock(), taken, is_path=is_path)
             self._flying.update(dict.fromkeys(slots, load))
             return load
 
-    def _batch_size(self) -> int:
-        return 1 if self._backend is None else self._backend.batch_size
+    def _batch(self, verb: Verb) -> list[_Slot]:
+        size = 1 if self._backend is None else self._backend.batch_size
+        singles = (
+            slot
+            for slot, waiting in self._waiting.items()
+            if slot[0] is verb and not waiting.is_path()
+        )
+        return list(islice(singles, size))
 
     def ask(self, load: Load) -> Mapping[str, Read | Look]:
         """The backend's answers; a call that fails as a whole fails for each."""
@@ -177,8 +240,8 @@ class LaneWork:
         try:
             backend = self.backend()
             if load.verb is Verb.READ:
-                return backend.read(references)
-            return backend.look(references)
+                return dict(backend.read(references))
+            return dict(backend.look(references))
         except HarkError as error:
             return {reference.entry: error for reference in references}
         except Exception as error:  # noqa: BLE001 - a fault of ours must not kill the lane
@@ -188,11 +251,11 @@ class LaneWork:
         """Hand out answers, and keep them."""
         settled: list[tuple[Party, _Slot, Answer]] = []
         with self._changed:
+            self._paths -= load.is_path
             passing = [result for result in results.values() if isinstance(result, Retry)]
             self._pace(passing)
             for slot, waiting in load.slots.items():
                 answer = Answer(results.get(slot[1]) or _unanswered(), load.began)
-                self._count(slot[0], answer)
                 # The same may have departed once more meanwhile, for somebody who must know newer.
                 if self._flying.get(slot) is load:
                     del self._flying[slot]
@@ -203,15 +266,22 @@ class LaneWork:
                         settled.append((party, slot, answer))
                     else:
                         self._waiting.setdefault(slot, _Waiting()).asks.append((ask, party))
-                if _may_be_kept(answer.result):
-                    self._cache.keep(slot[0], (self._lane, slot[1]), answer)
-                elif _has_vanished(answer.result):
-                    self._cache.forget((self._lane, slot[1]))
+                self._remember(slot, answer)
             if self._waiting:
                 self._changed.notify()
             finished = [party for party, slot, answer in settled if _settle(party, slot, answer)]
         for party in finished:
-            party.done(party.answers)
+            _tell(party)
+
+    def _remember(self, slot: _Slot, answer: Answer) -> None:
+        try:
+            self._count(slot[0], answer)
+            if _may_be_kept(answer.result):
+                self._cache.keep(slot[0], (self._lane, slot[1]), answer)
+            elif _has_vanished(answer.result):
+                self._cache.forget((self._lane, slot[1]))
+        except Exception as fault:  # noqa: BLE001 - who waits shall have the answer all the same
+            log.error("cache.fault", fault=whereabouts(fault))
 
     def _pace(self, failures: Sequence[Retry]) -> None:
         """Wait before the next flight after a passing failure, longer each time."""
@@ -241,6 +311,14 @@ def _settle(party: Party, slot: _Slot, answer: Answer) -> bool:
     party.answers[slot] = answer
     party.open -= 1
     return party.open == 0
+
+
+def _tell(party: Party) -> None:
+    """What a party makes of its answers is nothing that may hurt the others."""
+    try:
+        party.done(party.answers)
+    except Exception as fault:  # noqa: BLE001 - its text might quote a value
+        log.error("answer.fault", fault=whereabouts(fault))
 
 
 def _has_vanished(result: Read | Look) -> bool:

@@ -7,13 +7,13 @@ from prometheus_client import CollectorRegistry
 
 from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.redacted import Redacted
-from externalsecret.reference import Reference
+from externalsecret.reference import Reference, Select, Selector
 from fakes.resources import LANE, Clock, entry_of, reference
 from reconciler.backends.contract import Backend, Look, Read, Value, Versions
 from reconciler.backends.memory import MemoryBackend
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher
-from reconciler.lane import FLIGHTS_PER_LANE, Answers, LaneWork
+from reconciler.lane import FLIGHTS_PER_LANE, Answers, LaneWork, Load
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Ask, Lane, Verb
 
@@ -341,3 +341,116 @@ def test_a_value_does_not_show_in_what_an_answer_says_of_itself() -> None:
     stepped.fly()
     assert "hunter2" not in repr(answers)
     assert Redacted(b"hunter2") == Redacted(b"hunter2")
+
+
+def _path(name: str) -> Reference:
+    return replace(reference(name), selector=Selector(Select.PATH))
+
+
+def test_paths_fly_alone_and_leave_a_flight_to_single_keys() -> None:
+    stepped = Stepped()
+    stepped.put("db", "web")
+    for number in range(FLIGHTS_PER_LANE):
+        ask = Ask(Verb.READ, _path(f"/p{number}"), 0)
+        stepped.fetcher.submit(LANE, [ask], lambda _answers: None)
+    flying = [stepped.lane.depart() for _ in range(FLIGHTS_PER_LANE - 1)]
+    assert [len(load.slots) for load in flying if load is not None] == [1, 1, 1]
+    assert stepped.lane.depart() is None
+    first, second = stepped.submit("db"), stepped.submit("web")
+    stepped.fly()
+    assert first
+    assert second
+    assert stepped.lane.depart() is None
+    assert flying[0] is not None
+    stepped.lane.land(flying[0], stepped.lane.ask(flying[0]))
+    assert stepped.lane.depart() is not None
+
+
+class Threaded:
+    """A Fetcher with real pilots, and every backend that it opened."""
+
+    def __init__(self) -> None:
+        self.opened: list[MemoryBackend] = []
+        self.pilots: list[threading.Thread] = []
+        self.fetcher = Fetcher(
+            self._open, Cache(0), ReconcilerMetrics(CollectorRegistry()), start=self._start
+        )
+
+    def _open(self, _lane: Lane) -> Backend:
+        backend = MemoryBackend()
+        backend.put("db", b"x", "v1")
+        self.opened.append(backend)
+        return backend
+
+    def _start(self, lane: LaneWork, name: str) -> None:
+        pilot = threading.Thread(target=lane.fly, name=name, daemon=True)
+        self.pilots.append(pilot)
+        pilot.start()
+
+    def closed(self) -> list[bool]:
+        return [backend.closed for backend in self.opened]
+
+    def read(self, done: Callable[[Answers], None]) -> None:
+        self.fetcher.submit(LANE, [Ask(Verb.READ, reference("db"), 0)], done)
+
+    def read_now(self) -> None:
+        landed = threading.Event()
+        self.read(lambda _answers: landed.set())
+        assert landed.wait(10)
+
+
+def test_who_raises_over_his_answer_costs_neither_the_others_nor_the_lane() -> None:
+    threaded = Threaded()
+    for _ in range(2 * FLIGHTS_PER_LANE):
+        raised = threading.Event()
+
+        def stumble(_answers: Answers, raised: threading.Event = raised) -> None:
+            raised.set()
+            raise KeyError("hunter2")
+
+        threaded.read(stumble)
+        assert raised.wait(10)
+    threaded.read_now()
+
+
+def test_a_pilot_that_is_lost_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    stepped = Stepped()
+    stepped.submit()
+
+    def lose(_load: Load) -> None:
+        raise RuntimeError
+
+    assert len(stepped.lanes) == 1
+    with monkeypatch.context() as broken:
+        broken.setattr(stepped.lane, "ask", lose)
+        stepped.lane.fly()
+    stepped.submit("web")
+    assert len(stepped.lanes) == 2
+
+
+def test_what_nobody_needs_any_more_is_closed_and_its_pilots_end() -> None:
+    threaded = Threaded()
+    threaded.read_now()
+    threaded.fetcher.retain({LANE})
+    assert threaded.closed() == [False]
+    work = threaded.fetcher.lane(LANE)
+    while not work.is_at_rest():
+        threading.Event().wait(0.001)
+    threaded.fetcher.retain(set())
+    assert threaded.closed() == [True]
+    threaded.pilots[0].join(5)
+    assert not threaded.pilots[0].is_alive()
+    threaded.read_now()
+    assert threaded.closed() == [True, False]
+
+
+def test_a_lane_in_which_somebody_waits_is_not_closed() -> None:
+    stepped = Stepped()
+    stepped.put("db")
+    answers = stepped.submit()
+    stepped.fetcher.retain(set())
+    assert stepped.fetcher.lane(LANE) is stepped.lane
+    stepped.fly()
+    assert answers
+    stepped.fetcher.retain(set())
+    assert stepped.backend.closed
