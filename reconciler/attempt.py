@@ -8,23 +8,24 @@ began is never marked as covered. Values live only as long as the attempt.
 """
 
 import threading
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from externalsecret.errors import GiveUp, HarkError, Retry
+from externalsecret.errors import HarkError, Retry
 from externalsecret.ledger import Synced
-from externalsecret.manifest import ItemKind, Manifest
+from externalsecret.manifest import Manifest
 from externalsecret.resource import ExternalSecret
 from reconciler import decide
 from reconciler.apply import Change, SecretWriter
-from reconciler.backends import reasons
 from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
 from reconciler.lane import Answers
 from reconciler.live import LiveSecret
 from reconciler.reads import Ask, Verb
 from reconciler.render import Rendered, render
-from reconciler.report import Outcome
+from reconciler.report import Outcome, fits
 from reconciler.rereads import Rereads
+from reconciler.standing import is_damaged, leftovers, lost_entries
+from reconciler.verdicts import leaves_of, summed_up
 
 _DOUBTS = 2
 """So often a look that shows no change is repeated where the note names no version."""
@@ -60,7 +61,7 @@ class Attempt:
 
     def find_jobs(self, known: Known) -> None:
         """What needs work: of its own, by a new spec, or because the Secret is not whole."""
-        repair = self._all() if self._is_damaged() else frozenset()
+        repair = self._all() if is_damaged(self._live, self.es.ledger) else frozenset()
         if not self.es.is_settled():
             repair |= decide.shared_suppliers(self.es.ledger, self.manifest)
         jobs = decide.find_jobs(self.es.ledger, self.manifest, repair, known)
@@ -137,7 +138,11 @@ class Attempt:
             for entry, leaves in self.es.ledger.entries.items()
             if leaves.synced is not None
         }
-        fed = {} if self._live is None else {**fed, _UNRECORDED: self._leftovers(fed, values)}
+        fed = (
+            {}
+            if self._live is None
+            else {**fed, _UNRECORDED: leftovers(self._live, self.manifest, fed, values)}
+        )
         failed = {entry for entry, (_, verdict) in self._verdicts.items() if _is_failed(verdict)}
         return render(self.manifest.items, values, fed, failed)
 
@@ -165,6 +170,10 @@ class Attempt:
         if first and self._has_open():
             waits = "An announced version cannot be read yet; it is tried again shortly."
             return self.refused(Retry(waits, reason="AwaitingVersion"))
+        leaves = leaves_of(self.manifest, self._verdicts, rendered, self._now)
+        too_large = fits(self.es, leaves, self.manifest.references.keys())
+        if too_large is not None:
+            return self.refused(too_large)
         is_written = bool(rendered.entries or rendered.removed) or first
         if not is_written and self._live is not None:
             is_written = writer.needs_writing(self.es, self.manifest, self._live)
@@ -173,13 +182,13 @@ class Attempt:
         if is_written:
             change = Change(rendered.entries, rendered.removed)
             live = writer.write(self.es, self.manifest, change)
-            if self._lost_entries(live, rendered.removed):
+            if lost_entries(self._live, live, rendered.removed):
                 self.wait = 0.0
                 live = None
             elif any(_is_failed(self._verdicts[entry][1]) for entry in self._repair):
                 # It is not whole yet; recorded as it is now, that would be forgotten.
                 live = None
-        return self._ended(errors, self._leaves(rendered), live, is_written=is_written)
+        return self._ended(errors, leaves, live, is_written=is_written)
 
     def refused(self, error: HarkError) -> Outcome:
         """The Secret could not be written: nothing is marked as synced."""
@@ -212,36 +221,6 @@ class Attempt:
     def _all(self) -> frozenset[str]:
         return frozenset(self.manifest.references)
 
-    def _is_damaged(self) -> bool:
-        """Whether entries that we wrote are not as we wrote them."""
-        live, ledger = self._live, self.es.ledger
-        if live is None or live.uid != ledger.secret_uid:
-            return True
-        if live.version == ledger.secret_version:
-            return False
-        fed = (leaves.synced.feeds for leaves in ledger.entries.values() if leaves.synced)
-        return not live.owned.issuperset(name for names in fed for name in names)
-
-    def _leftovers(
-        self, fed: Mapping[str, tuple[str, ...]], values: Container[str]
-    ) -> tuple[str, ...]:
-        """Entries that we wrote but no ledger tells of: that of a predecessor, or of a pass which
-        ended before its ledger was written. Known only when every item that may claim any name is
-        read.
-        """
-        open_ended = [item for item in self.manifest.items if item.kind is not ItemKind.DATA]
-        if self._live is None or not all(item.entry in values for item in open_ended):
-            return ()
-        known = {name for names in fed.values() for name in names}
-        return tuple(sorted(self._live.owned - known))
-
-    def _lost_entries(self, after: LiveSecret, removed: Collection[str]) -> bool:
-        """Whether somebody else touched what is ours, just before we wrote: then the Secret is not
-        recorded as it is now, so that the next pass looks at it.
-        """
-        before = frozenset() if self._live is None else self._live.owned
-        return not after.owned.issuperset(before.difference(removed))
-
     def _is_unrecorded(self) -> bool:
         """Whether the Secret was written since the ledger was: perhaps by a pass of ours that ended
         in between, so that of a key with work to do the ledger does not tell what the Secret holds.
@@ -259,32 +238,6 @@ class Attempt:
             if isinstance(verdict, Failed)
         }
 
-    def _leaves(self, rendered: Rendered) -> dict[str, Synced]:
-        leaves = {}
-        for entry, (job, verdict) in self._verdicts.items():
-            if isinstance(verdict, Settled) and entry not in rendered.errors:
-                leaves[entry] = self._leaf(job, verdict, rendered.feeds.get(entry, ()))
-            elif isinstance(verdict, Covered) and job.entry.synced and job.entry.heard:
-                leaves[entry] = replace(job.entry.synced, note=job.entry.heard.id)
-            elif _has_vanished(verdict) and job.entry.synced:
-                # Made again, a parameter counts its versions from 1 again.
-                leaves[entry] = replace(job.entry.synced, version=None)
-        return leaves
-
-    def _leaf(self, job: Job, verdict: Settled, feeds: tuple[str, ...]) -> Synced:
-        heard, former, value = job.entry.heard, job.entry.synced, verdict.value
-        note = None if former is None else former.note
-        if verdict.covers:
-            note = None if heard is None else heard.id
-        via: str = job.why
-        if job.why is Why.HEARD and heard is not None:
-            via = heard.via or via
-        fingerprint = self.manifest.fingerprint(job.reference.entry)
-        resource = value.resource or None
-        if job.why is Why.REPAIR and former is not None and former.version == value.version:
-            return replace(former, note=note, feeds=feeds, resource=resource)
-        return Synced(note, value.version, self._now, via, resource, feeds, fingerprint)
-
     def _ended(
         self,
         errors: Mapping[str, HarkError],
@@ -293,24 +246,9 @@ class Attempt:
         *,
         is_written: bool = False,
     ) -> Outcome:
-        error = self._summed_up(errors)
+        error = summed_up(errors)
         entries = list(self.manifest.references)
         return Outcome(error, leaves, entries, error is not None, live, is_written)
-
-    def _summed_up(self, errors: Mapping[str, HarkError]) -> HarkError | None:
-        """One error for the status: what lasts before what passes, all keys named."""
-        if not errors:
-            return None
-        lasting = [error for error in errors.values() if isinstance(error, GiveUp)]
-        first: HarkError = lasting[0] if lasting else next(iter(errors.values()))
-        more = len({error.message for error in errors.values()}) - 1
-        said = first.message if not more else f"{first.message} (and {more} more problems)"
-        make: Callable[..., HarkError] = GiveUp if lasting else Retry
-        return make(said, reason=first.reason)
-
-
-def _has_vanished(verdict: Verdict) -> bool:
-    return isinstance(verdict, Failed) and verdict.error.reason == reasons.NOT_FOUND
 
 
 def _is_failed(verdict: Verdict) -> bool:

@@ -1,6 +1,7 @@
 """One pass: an object and the backend's answers in; Secret, ledger and condition out."""
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -425,3 +426,14 @@ def test_an_outcome_is_news_when_its_reason_is_another(synced: Shop) -> None:
     es = synced.object()
     assert not outcome_changed(es, Outcome())
     assert outcome_changed(es, Outcome(GiveUp("no", reason="Denied")))
+
+
+def test_a_ledger_that_would_be_too_large_is_refused_before_the_secret_is_written(
+    shop: Shop,
+) -> None:
+    members = {f"{number:0>200}": "x" for number in range(1500)}
+    shop.backend.put("db", json.dumps(members).encode(), "v1")
+    shop.edit({"backendType": "secretsManager", "dataFrom": ["db"]})
+    patch = shop.run()
+    assert "Split the manifest" in patch["status"]
+    assert not shop.api.made("POST", "/secrets")
