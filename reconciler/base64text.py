@@ -1,8 +1,9 @@
 """The lenient base64 of `isBinary: true`.
 
-Fed by the text of an item or of a document's member; feeds the Secret entry. It follows what Node's `Buffer.from(text,
-'base64')` does, because manifests in the field depend on it: never an error, whatever the text.
-Whether the text was meant as base64 nobody can tell afterwards; garbage in gives noise out.
+Fed by the text of an item or of a document's member; feeds the Secret entry. It follows what Node's
+`Buffer.from(text, 'base64')` does, because manifests in the field depend on it: never an error,
+whatever the text. Whether the text was meant as base64 nobody can tell afterwards; garbage in gives
+noise out.
 """
 
 import base64
