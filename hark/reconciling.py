@@ -17,7 +17,8 @@ from hark.half import Half
 from hark.settings import Settings
 from hark.signals import stop_on_signals
 from reconciler.apply import SecretWriter
-from reconciler.backends.awsclient import AwsAccess, aws_settings
+from reconciler.backends.awsclient import AwsAccess
+from reconciler.backends.awssettings import aws_settings
 from reconciler.backends.contract import Backend
 from reconciler.backends.opening import open_backend
 from reconciler.backoff import Backoff

@@ -1,25 +1,24 @@
-"""How AWS clients are made: endpoints, credentials, roles, timeouts.
+"""How AWS clients are made and kept: credentials, roles, timeouts.
 
-Fed by the environment (`aws_settings`) and by the role and region that each backend serves; feeds
+Fed by the settings (awssettings) and by the role and region that each backend serves; feeds
 secretsmanager and parameterstore with boto3 clients.
 
 Guarantees: one client for each (service, role, region), safe to use from several threads; one
-AssumeRole for each role however many regions and clients use it, renewed before it expires; the
-SDK's logs that show values stay off. It imports boto3 with the first client, not before.
-A client is made without asking AWS for anything but base credentials: a role that may not be
-assumed shows at the first call.
+AssumeRole for each role however many regions and clients use it, renewed before it expires; what is
+held for a role goes with its last client; the SDK's logs that show values stay off. It imports
+boto3 with the first client, not before. A client is made without asking AWS for anything but base
+credentials: a role that may not be assumed shows at the first call.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from externalsecret.errors import Retry
 from reconciler.backends import reasons
+from reconciler.backends.awssettings import AwsSettings
 
 if TYPE_CHECKING:
     import boto3
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
     from reconciler.backends.awssession import Sessions
 
-_STS_REGION = "us-west-2"
-_LOCALSTACK_URL = "http://localhost:4566"
 _ATTEMPTS = 2
 _CONNECTIONS = 16
 # They log whole answers at debug level; botocore.credentials does so with each failed AssumeRole,
@@ -44,59 +41,19 @@ _LEVELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AwsSettings:
-    """What the environment says about reaching AWS; empty endpoints leave the SDK its own."""
-
-    endpoint_sm: str = ""
-    endpoint_ssm: str = ""
-    endpoint_sts: str = ""
-    sts_regional: bool = True
-    sts_region: str = _STS_REGION
-    intermediate_role_arn: str = ""
-    localstack: bool = False
-    proxy: str = field(default="", repr=False)
-    """A proxy for https that only HTTP_PROXY names; any other the SDK finds itself. May hold a
-    password.
-    """
-    connect_timeout: float = 5.0
-    """In seconds, as is read_timeout."""
-    read_timeout: float = 20.0
-
-
-def aws_settings(environ: Mapping[str, str]) -> AwsSettings:
-    """The settings of KES's variables; AWS's own variables are the SDK's business."""
-    localstack = bool(environ.get("LOCALSTACK"))
-    return AwsSettings(
-        endpoint_sm=_endpoint(environ, "SM", localstack=localstack),
-        endpoint_ssm=_endpoint(environ, "SSM", localstack=localstack),
-        endpoint_sts=_endpoint(environ, "STS", localstack=localstack),
-        sts_regional=environ.get("AWS_STS_ENDPOINT_TYPE", "regional").lower() != "legacy",
-        sts_region=environ.get("AWS_REGION") or _STS_REGION,
-        intermediate_role_arn=environ.get("AWS_INTERMEDIATE_ROLE_ARN", ""),
-        localstack=localstack,
-        proxy=_proxy(environ),
-    )
-
-
-def _endpoint(environ: Mapping[str, str], service: str, *, localstack: bool) -> str:
-    if localstack:
-        url = environ.get(f"LOCALSTACK_{service}_URL") or _LOCALSTACK_URL
-    else:
-        url = environ.get(f"AWS_{service}_ENDPOINT", "")
-    if url and "://" not in url:
-        return f"https://{url}"
-    return url
-
-
-def _proxy(environ: Mapping[str, str]) -> str:
-    if environ.get("HTTPS_PROXY") or environ.get("https_proxy"):
-        return ""
-    return environ.get("HTTP_PROXY", "")
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+class _Client(Protocol):
+    """What all clients of the SDK have."""
+
+    def close(self) -> None: ...
+
+
+_Kind = TypeVar("_Kind", bound=_Client)
+_Place = tuple[str, str]
+"""Role and region."""
 
 
 class AwsAccess:
@@ -106,71 +63,109 @@ class AwsAccess:
         """`now` tells when credentials of a role are due for renewal."""
         self._settings = settings
         self._now = now
+        # Making may wait for a metadata service; whoever only takes or closes shall not.
+        self._making = threading.Lock()
         self._lock = threading.Lock()
         self._maker: Sessions
         self._sessions: dict[str, boto3.Session] = {}
-        self._token_services: list[STSClient] = []
-        self._secrets_managers: dict[tuple[str, str], SecretsManagerClient] = {}
-        self._parameter_stores: dict[tuple[str, str], SSMClient] = {}
+        self._token_services: dict[str, STSClient] = {}
+        self._secrets_managers: dict[_Place, SecretsManagerClient] = {}
+        self._parameter_stores: dict[_Place, SSMClient] = {}
 
     def secrets_manager(self, role_arn: str, region: str) -> "SecretsManagerClient":
         """The client for a role ("" = base credentials) in a region.
 
         Raises Retry where there are no base credentials, and whatever the SDK says of a region.
         """
-        with self._lock:
-            client = self._secrets_managers.get((role_arn, region))
-            if client is None:
-                client = self._session(role_arn).client(
-                    "secretsmanager",
-                    region_name=region or self._settings.sts_region,
-                    endpoint_url=self._settings.endpoint_sm or None,
-                )
-                self._secrets_managers[role_arn, region] = client
-            return client
+
+        def make() -> "SecretsManagerClient":
+            return self._session(role_arn).client(
+                "secretsmanager",
+                region_name=region or self._settings.sts_region,
+                endpoint_url=self._settings.endpoint_sm or None,
+            )
+
+        return self._kept(self._secrets_managers, (role_arn, region), make)
 
     def parameter_store(self, role_arn: str, region: str) -> "SSMClient":
         """As `secrets_manager`, for SSM."""
-        with self._lock:
-            client = self._parameter_stores.get((role_arn, region))
-            if client is None:
-                client = self._session(role_arn).client(
-                    "ssm",
-                    region_name=region or self._settings.sts_region,
-                    endpoint_url=self._settings.endpoint_ssm or None,
-                )
-                self._parameter_stores[role_arn, region] = client
-            return client
+
+        def make() -> "SSMClient":
+            return self._session(role_arn).client(
+                "ssm",
+                region_name=region or self._settings.sts_region,
+                endpoint_url=self._settings.endpoint_ssm or None,
+            )
+
+        return self._kept(self._parameter_stores, (role_arn, region), make)
 
     def forget_secrets_manager(self, role_arn: str, region: str) -> None:
-        """Close the client, if there is one; the role's credentials are kept."""
-        with self._lock, suppress(KeyError):
-            self._secrets_managers.pop((role_arn, region)).close()
+        """Close the client, if there is one; with a role's last client its credentials go too."""
+        self._forget(self._secrets_managers, (role_arn, region))
 
     def forget_parameter_store(self, role_arn: str, region: str) -> None:
         """As `forget_secrets_manager`."""
-        with self._lock, suppress(KeyError):
-            self._parameter_stores.pop((role_arn, region)).close()
+        self._forget(self._parameter_stores, (role_arn, region))
 
     def close(self) -> None:
-        """Close every client; what is asked for afterwards is made anew."""
+        """Close every client; what is asked for afterwards is made anew.
+
+        Waits for nothing. A client that is being made meanwhile stays open.
+        """
         with self._lock:
-            for client in (
+            clients: list[_Client] = [
                 *self._secrets_managers.values(),
                 *self._parameter_stores.values(),
-                *self._token_services,
-            ):
-                client.close()
+                *self._token_services.values(),
+            ]
             self._secrets_managers.clear()
             self._parameter_stores.clear()
             self._token_services.clear()
             self._sessions.clear()
+        for client in clients:
+            client.close()
+
+    def _kept(
+        self, clients: dict[_Place, _Kind], place: _Place, make: Callable[[], _Kind]
+    ) -> _Kind:
+        with self._lock:
+            client = clients.get(place)
+        if client is not None:
+            return client
+        with self._making:
+            with self._lock:
+                client = clients.get(place)
+            if client is None:
+                client = make()
+                with self._lock:
+                    clients[place] = client
+            return client
+
+    def _forget(self, clients: dict[_Place, _Kind], place: _Place) -> None:
+        role_arn = place[0]
+        closing: list[_Client] = []
+        with self._lock:
+            if place in clients:
+                closing.append(clients.pop(place))
+            if role_arn and not self._is_used(role_arn):
+                self._sessions.pop(role_arn, None)
+                if role_arn in self._token_services:
+                    closing.append(self._token_services.pop(role_arn))
+        for client in closing:
+            client.close()
+
+    def _is_used(self, role_arn: str) -> bool:
+        places = (*self._secrets_managers, *self._parameter_stores)
+        is_source = role_arn == self._settings.intermediate_role_arn
+        return is_source or any(role == role_arn for role, _region in places)
 
     def _session(self, role_arn: str) -> "boto3.Session":
-        session = self._sessions.get(role_arn)
+        with self._lock:
+            session = self._sessions.get(role_arn)
         if session is None:
             session = self._role_session(role_arn) if role_arn else self._base_session()
-            self._sessions[role_arn] = session
+            with self._lock:
+                self._sessions[role_arn] = session
         return session
 
     def _base_session(self) -> "boto3.Session":
@@ -200,7 +195,8 @@ class AwsAccess:
             region_name=self._settings.sts_region,
             endpoint_url=self._settings.endpoint_sts or None,
         )
-        self._token_services.append(sts)
+        with self._lock:
+            self._token_services[role_arn] = sts
         return self._maker.role(sts, role_arn, self._now)
 
     def _config(self) -> "Config":

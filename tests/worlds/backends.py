@@ -12,7 +12,8 @@ from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.identity import Backend as Kind
 from externalsecret.identity import SecretId
 from externalsecret.reference import Identity, Reference, Select, Selector
-from reconciler.backends.awsclient import AwsAccess, AwsSettings
+from reconciler.backends.awsclient import AwsAccess
+from reconciler.backends.awssettings import AwsSettings
 from reconciler.backends.contract import Backend, Binary, Read, Value
 from reconciler.backends.memory import MemoryBackend
 from reconciler.backends.opening import open_backend

@@ -14,15 +14,16 @@ from botocore.config import Config
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.identity import Backend as Kind
 from externalsecret.reference import Identity
-from reconciler.backends.awsclient import AwsAccess, AwsSettings, aws_settings
+from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awssession import Sessions
+from reconciler.backends.awssettings import AwsSettings, aws_settings
 from reconciler.backends.contract import Backend, Read
 from reconciler.backends.opening import open_backend
-from testbed.actions import answer
+from testbed.actions import answer, hold_until
 from testbed.moto import REGION
 from testbed.proxy import WireProxy
-from testbed.request import aws
-from worlds.backends import CURRENT, SETTINGS, SecretsManagerWorld, reference
+from testbed.request import Head, aws
+from worlds.backends import CURRENT, LATEST, SETTINGS, SecretsManagerWorld, reference
 
 ROLE = "arn:aws:iam::111122223333:role/reader"
 HOP = "arn:aws:iam::444455556666:role/hop"
@@ -108,6 +109,64 @@ def test_a_role_is_chained_on_the_intermediate_one(wire: WireProxy) -> None:
     hops = [b"role%2Fhop" in met.body for met in rule.met]
     # The hop's own credentials are needed first, but they are kept for the second role.
     assert hops == [True, False, False]
+
+
+def test_a_role_is_let_go_with_its_last_backend_and_assumed_anew_when_it_is_used_again(
+    access: AwsAccess, wire: WireProxy
+) -> None:
+    here, there = secrets_of(access), secrets_of(access, region="us-east-1")
+    parameters = open_backend(Kind.PARAMETER_STORE, Identity(ROLE), REGION, access)
+    for backend in (here, there):
+        read(backend)
+    parameter = reference(Kind.PARAMETER_STORE, "/db", LATEST)
+    parameters.read([parameter])
+    here.close()
+    there.close()
+    read(here)
+    here.close()
+    assert wire.count(aws("AssumeRole")) == 1
+    parameters.close()
+    assert wire.count(aws("AssumeRole")) == 1
+    read(there)
+    assert wire.count(aws("AssumeRole")) == 2
+
+
+def test_a_role_that_others_are_chained_on_is_kept(wire: WireProxy) -> None:
+    access = AwsAccess(replace(SETTINGS, intermediate_role_arn=HOP))
+    hop, other = secrets_of(access, role=HOP), secrets_of(access)
+    read(other)
+    read(hop)
+    hop.close()
+    other.close()
+    read(other)
+    access.close()
+    # The hop once, the other role twice.
+    assert wire.count(aws("AssumeRole")) == 3
+
+
+def test_closing_waits_for_no_slow_metadata_service(
+    wire: WireProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    # Where EKS Pod Identity and ECS say that credentials are to be had.
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{wire.url}/credentials")
+    released = threading.Event()
+    wire.when(_asks_for_credentials, hold_until(released, answer(500)), times=None)
+    access = AwsAccess(SETTINGS)
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            waiting = threads.submit(read, secrets_of(access, role=""))
+            wire.wait_for(_asks_for_credentials)
+            threads.submit(access.close).result(timeout=10)
+            assert not waiting.done()
+        finally:
+            released.set()
+    access.close()
+
+
+def _asks_for_credentials(request: Head) -> bool:
+    return request.path == "/credentials"
 
 
 def test_without_a_role_nothing_is_assumed(access: AwsAccess, wire: WireProxy) -> None:
@@ -212,7 +271,8 @@ import sys
 from externalsecret.identity import Backend
 from externalsecret.reference import Identity
 from reconciler.backends import contract, memory
-from reconciler.backends.awsclient import AwsAccess, aws_settings
+from reconciler.backends.awsclient import AwsAccess
+from reconciler.backends.awssettings import aws_settings
 from reconciler.backends.opening import open_backend
 access = AwsAccess(aws_settings({}))
 assert not {"boto3", "botocore"} & set(sys.modules)
