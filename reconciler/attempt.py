@@ -171,7 +171,7 @@ class Attempt:
             waits = "An announced version cannot be read yet; it is tried again shortly."
             return self.refused(Retry(waits, reason="AwaitingVersion"))
         leaves = leaves_of(self.manifest, self._verdicts, rendered, self._now)
-        too_large = fits(self.es, leaves, self.manifest.references.keys())
+        too_large = fits(self.es, leaves, None if errors else self.manifest.references.keys())
         if too_large is not None:
             return self.refused(too_large)
         is_written = bool(rendered.entries or rendered.removed) or first
