@@ -64,6 +64,12 @@ class ReconcilerMetrics:
             ["backend"],
             registry=registry,
         )
+        self.sweep_unanswered = Counter(
+            "hark_reconciler_sweep_unanswered",
+            "Keys that got no answer in a sweep and are asked for again.",
+            ["backend"],
+            registry=registry,
+        )
         self.last_sweep = Gauge(
             "hark_reconciler_last_sweep_timestamp_seconds",
             "When the last sweep ended.",

@@ -6,21 +6,19 @@ look.
 
 Guarantees: metadata only, in as few calls as the API allows; a value is read only where there is no
 metadata, and then by the shared flights. A difference counts only after a fresh look at that one
-secret, since lists lag. One system that fails costs the others nothing. Does not guarantee to be on
-time: it runs at its interval, give or take a tenth, and after a restart when the last one is that
-long ago.
+secret, since lists lag. One system that fails costs the others nothing, and what got no answer is
+asked for again before long (reconciler.sweepplan). Does not guarantee to be on time: it runs at its
+interval, give or take a tenth, and after a restart when the last one is that long ago.
 """
 
-import random
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
-from externalsecret.errors import GiveUp, HarkError
+from externalsecret.errors import GiveUp, HarkError, Retry, whereabouts
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key
 from reconciler.backends.contract import CannotLook, Look, Value, Versions
@@ -30,14 +28,15 @@ from reconciler.lane import Answers
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects, Wake
 from reconciler.reads import Ask, Lane, ReadKey, Verb
+from reconciler.sweepplan import Entries, SweepPlan
+from reconciler.tidy import tidy
 
 log = structlog.get_logger()
 
 _ANNOUNCED_WITHIN = 900.0
 """Seconds that an event may come later than the sweep and still count as the announcer."""
-_FIRST = 60.0
-"""The longest wait before the first sweep where nobody knows of an earlier one."""
 _TICK = 30.0
+_FOLLOWERS_TICK = 5.0
 _NOTHING = ""
 """Stands for the current version where there is none, or where nobody may know it."""
 
@@ -83,54 +82,79 @@ class Sweeper:
         self._metrics = metrics
         self._wake = wake
         self._interval = interval
-        self._times = times
         self._clock = clock
         self._now = now
+        self._lock = threading.Lock()
         self._found: list[_Found] = []
-        self._due_in_part: float | None = None
-        self._first_due: float | None = None
+        self._plan = SweepPlan(interval, times.last, times.record, now)
 
     def run(self, stop: threading.Event, is_leader: Callable[[], bool]) -> None:
         """Sweep whenever it is due, while leading; for a thread of its own."""
-        while not stop.wait(min(_TICK, max(0.05, self._wait()))):
+        while not stop.wait(self._patience(leads=is_leader())):
             if not is_leader():
+                # Whoever leads meanwhile begins anew.
+                self._plan.abandon()
                 continue
             self._judge_found()
-            if self._wait() <= 0:
-                self._due_in_part = None
-                self.sweep()
-                self._times.record(self._now())
+            self._turn()
 
-    def sweep(self) -> None:
-        """Compare every version that is in use now."""
-        lanes = self._objects.lanes()
-        self._cache.retain({(lane, entry) for lane, entries in lanes.items() for entry in entries})
+    def sweep(self) -> Entries:
+        """Compare every version that is in use now; those that got no answer."""
+        return self._sweep(tidy(self._objects, self._fetcher, self._cache))
+
+    def _patience(self, *, leads: bool) -> float:
+        if not leads:
+            return max(1.0, min(_FOLLOWERS_TICK, self._interval))
+        return min(_TICK, max(0.05, self._plan.wait()))
+
+    def _turn(self) -> None:
+        """Sweep all, or again what got no answer, if either is due."""
+        begun = self._plan.begin()
+        if begun is None:
+            return
+        try:
+            rest = self.sweep() if begun.is_whole else self._sweep(begun.entries)
+        except Exception as fault:  # noqa: BLE001 - the plan knows when to try again
+            log.error("sweep.fault", fault=whereabouts(fault))
+            return
+        if self._plan.end(rest):
+            self._metrics.last_sweep.set(self._now())
+
+    def _sweep(self, lanes: Entries) -> Entries:
+        rest = {}
         for lane, entries in lanes.items():
-            try:
-                self._sweep_lane(lane, sorted(entries))
-            except HarkError as error:
-                log.warning("sweep.failed", backend=lane.backend, error=str(error))
-        self._metrics.last_sweep.set(self._now())
-        log.info("sweep.done", lanes=len(lanes), keys=sum(map(len, lanes.values())))
+            unanswered = self._guarded_sweep(lane, sorted(entries))
+            if unanswered:
+                rest[lane] = unanswered
+                self._metrics.sweep_unanswered.labels(lane.backend).inc(len(unanswered))
+        keys, missing = sum(map(len, lanes.values())), sum(map(len, rest.values()))
+        if missing:
+            log.warning("sweep.incomplete", lanes=len(lanes), keys=keys, unanswered=missing)
+        else:
+            log.info("sweep.done", lanes=len(lanes), keys=keys)
+        return rest
 
-    def _wait(self) -> float:
-        """Seconds until the next sweep; the jitter is drawn once for each."""
-        now = self._now()
-        last = self._times.last()
-        if last is None:
-            if self._first_due is None:
-                self._first_due = now + min(_FIRST, self._interval)
-            return self._first_due - now
-        if self._due_in_part is None:
-            self._due_in_part = random.uniform(0.9, 1.1)  # noqa: S311 - jitter needs no secrecy
-        return last + self._interval * self._due_in_part - now
+    def _guarded_sweep(self, lane: Lane, entries: list[str]) -> set[str]:
+        """Sweep one lane, which costs the others nothing; what got no answer."""
+        try:
+            return self._sweep_lane(lane, entries)
+        except GiveUp as error:
+            log.warning("sweep.refused", backend=lane.backend, error=str(error))
+            return set()
+        except HarkError as error:
+            log.warning("sweep.failed", backend=lane.backend, error=str(error))
+        except Exception as fault:  # noqa: BLE001 - a fault of ours may quote a value
+            log.error("sweep.fault", backend=lane.backend, fault=whereabouts(fault))
+        return set(entries)
 
-    def _sweep_lane(self, lane: Lane, entries: list[str]) -> None:
+    def _sweep_lane(self, lane: Lane, entries: list[str]) -> set[str]:
         references = []
         for entry in entries:
             reference = self._objects.reference((lane, entry))
             if reference is not None:
                 references.append(reference)
+        if not references:
+            return set()
         backend = self._fetcher.lane(lane).backend()
         seen = backend.sweep(references)
         doubtful = [one for one in references if self._differs((lane, one.entry), seen[one.entry])]
@@ -138,6 +162,8 @@ class Sweeper:
         for reference in doubtful:
             self._take(lane, reference, fresh[reference.entry])
         self._read_unseen(lane, [one for one in references if _is_unseen(seen[one.entry])])
+        looks = {**seen, **fresh}
+        return {one.entry for one in references if isinstance(looks[one.entry], Retry)}
 
     def _differs(self, read: ReadKey, seen: Look) -> bool:
         """Whether a reader's Secret may hold something else than what was seen."""
@@ -194,7 +220,8 @@ class Sweeper:
         log.info("sweep.found", key=reference.key, backend=lane.backend, objects=len(behind))
         self._metrics.found_by_sweep.labels(lane.backend).inc()
         due = self._clock() + _ANNOUNCED_WITHIN
-        self._found.append(_Found(due, lane, reference.entry, behind))
+        with self._lock:
+            self._found.append(_Found(due, lane, reference.entry, behind))
 
     def _change(self, read: ReadKey, current: str) -> bool:
         """Have the readers look if this is news; whether it was."""
@@ -211,6 +238,11 @@ class Sweeper:
             self._fetcher.submit(lane, asks, lambda answers: self._take_values(lane, answers))
 
     def _take_values(self, lane: Lane, answers: Answers) -> None:
+        missing = {slot[1] for slot, one in answers.items() if isinstance(one.result, Retry)}
+        if missing:
+            self._metrics.sweep_unanswered.labels(lane.backend).inc(len(missing))
+            log.warning("sweep.incomplete", backend=lane.backend, unanswered=len(missing))
+            self._plan.add(lane, missing)
         for (_, entry), answer in answers.items():
             read = (lane, entry)
             result = answer.result
@@ -224,16 +256,13 @@ class Sweeper:
 
     def _judge_found(self) -> None:
         """Count what no event told of in time."""
-        unannounced: defaultdict[str, int] = defaultdict(int)
-        waiting = []
-        for found in self._found:
-            if self._clock() < found.due:
-                waiting.append(found)
-            elif not self._was_announced(found):
-                unannounced[found.lane.backend] += 1
-        self._found = waiting
-        for backend, count in unannounced.items():
-            self._metrics.unannounced.labels(backend).inc(count)
+        now = self._clock()
+        with self._lock:
+            due = [found for found in self._found if found.due <= now]
+            self._found = [found for found in self._found if found.due > now]
+        for found in due:
+            if not self._was_announced(found):
+                self._metrics.unannounced.labels(found.lane.backend).inc()
 
     def _was_announced(self, found: _Found) -> bool:
         for key, before in found.heard.items():

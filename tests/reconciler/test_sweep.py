@@ -231,3 +231,106 @@ def test_after_a_restart_it_sweeps_when_the_last_one_is_long_ago(net: Safety) ->
     assert net.backend.calls["sweep"] == 0
     net.run_until(lambda: net.clock() > 0.8 * HOUR)
     assert net.backend.calls["sweep"] == 1
+
+
+def _throttle(net: Safety) -> None:
+    net.backend.fail("db", Retry("slow down", reason="Throttled"))
+
+
+def test_a_sweep_that_got_no_answers_is_not_done_and_comes_again_within_minutes(
+    net: Safety,
+) -> None:
+    net.times.append(net.clock() - 2 * HOUR)
+    _throttle(net)
+    net.run_until(lambda: net.backend.calls["sweep"] >= 3)
+    assert len(net.times) == 1
+    assert net.clock() < 100 + 15 * 60
+    assert net.count("sweep_unanswered") == 3
+    net.backend.fail("db", None)
+    net.backend.put("db", b"two", "v2")
+    net.run_until(lambda: net.clock() > 100 + 30 * 60)
+    assert net.woken == [("team", "shop")]
+    assert len(net.times) == 2
+    assert net.backend.calls["sweep"] == 4
+
+
+def test_what_gets_no_answer_for_a_whole_interval_ends_the_sweep(net: Safety) -> None:
+    net.times.append(net.clock() - 2 * HOUR)
+    _throttle(net)
+    net.run_until(lambda: net.clock() > 100 + 1.5 * HOUR)
+    assert len(net.times) == 2
+    assert net.times[1] >= 100 + HOUR
+
+
+def test_only_what_got_no_answer_is_asked_again(net: Safety) -> None:
+    net.backend.put("app", b"one", "v1")
+    net.objects.replace(raw("other", wanted=spec(page="app")))
+    net.times.append(net.clock() - 2 * HOUR)
+    _throttle(net)
+    net.run_until(lambda: net.backend.calls["sweep"] >= 3)
+    assert (net.backend.looks[entry_of("app")], net.backend.looks[DB[1]]) == (1, 3)
+
+
+def test_a_value_that_could_not_be_read_for_the_sweep_is_asked_for_again(net: Safety) -> None:
+    net.backend.blind("db")
+    _throttle(net)
+    net.times.append(net.clock() - 2 * HOUR)
+    net.run_until(lambda: net.backend.calls["sweep"] >= 1)
+    net.fly()
+    net.run_until(lambda: net.backend.calls["sweep"] >= 2)
+    assert net.clock() < 100 + 10 * 60
+    assert len(net.times) == 2
+    assert net.count("sweep_unanswered") == 1
+
+
+def test_a_fault_over_one_system_costs_the_others_nothing_and_is_tried_again(net: Safety) -> None:
+    role = "arn:aws:iam::123456789012:role/other"
+    net.objects.replace(raw("other", wanted={**spec(password="db"), "roleArn": role}))
+    (foreign,) = net.objects.lanes().keys() - {LANE}
+    net.trouble[foreign] = ValueError("hunter2")
+    net.backend.put("db", b"two", "v2")
+    assert net.sweeper.sweep() == {foreign: {DB[1]}}
+    assert ("team", "shop") in net.woken
+
+
+def test_a_sweep_that_breaks_as_a_whole_is_not_run_again_at_once(
+    net: Safety, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[float] = []
+
+    def broken() -> None:
+        began.append(net.clock())
+        raise KeyError("hunter2")
+
+    net.times.append(net.clock() - 2 * HOUR)
+    monkeypatch.setattr(net.objects, "lanes", broken)
+    net.run_until(lambda: net.clock() > 100 + HOUR)
+    assert 5 < len(began) < 20
+    monkeypatch.undo()
+    net.run_until(lambda: net.clock() > 100 + 1.2 * HOUR)
+    assert len(net.times) == 2
+
+
+def test_a_sweep_lets_go_of_systems_that_nobody_reads(net: Safety) -> None:
+    net.sweeper.sweep()
+    net.objects.listed(set())
+    net.sweeper.sweep()
+    assert net.backend.closed
+
+
+def test_a_value_whose_read_failed_before_the_sweep_was_over_is_asked_for_again_too(
+    net: Safety, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net.backend.blind("db")
+    _throttle(net)
+    net.times.append(net.clock() - 2 * HOUR)
+    begin = net.fetcher.submit
+
+    def answered_at_once(lane: Lane, asks: Any, done: Any) -> None:
+        begin(lane, asks, done)
+        net.fly()
+
+    monkeypatch.setattr(net.fetcher, "submit", answered_at_once)
+    net.run_until(lambda: net.backend.calls["sweep"] >= 2)
+    assert net.clock() < 100 + 10 * 60
+    assert len(net.times) == 1

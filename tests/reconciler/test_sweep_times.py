@@ -1,6 +1,7 @@
 """When is swept. What is swept, and what becomes of it, is tested beside the backends."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -24,15 +25,22 @@ class Day(threading.Event):
         super().__init__()
         self.now = 0.0
         self._end = hours * HOUR
+        self.waits = 0
 
     def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
         self.now += timeout or 0.0
         return self.now > self._end
 
 
 def swept_at(interval: float, hours: float, last: float | None = None) -> list[float]:
     """The times of all sweeps over no object at all, in seconds from the start."""
-    day = Day(hours)
+    return run_through(Day(hours), interval, last)
+
+
+def run_through(
+    day: Day, interval: float, last: float | None, leads: Callable[[], bool] = lambda: True
+) -> list[float]:
     kept: list[float] = [] if last is None else [last]
     metrics = ReconcilerMetrics(CollectorRegistry())
     cache = Cache(1)
@@ -47,7 +55,7 @@ def swept_at(interval: float, hours: float, last: float | None = None) -> list[f
         clock=lambda: day.now,
         now=lambda: day.now,
     )
-    sweeper.run(day, lambda: True)
+    sweeper.run(day, leads)
     return kept if last is None else kept[1:]
 
 
@@ -72,3 +80,21 @@ def test_a_sweep_comes_at_its_interval_give_or_take_a_tenth(_again: int) -> None
 
 def test_what_is_swept_more_often_than_every_minute_does_not_wait_a_minute_first() -> None:
     assert swept_at(5.0, hours=0.01)[0] == pytest.approx(5.0, abs=0.1)
+
+
+def test_a_last_sweep_in_the_future_delays_the_next_by_no_more_than_an_interval() -> None:
+    times = swept_at(HOUR, hours=3.5, last=1000 * HOUR)
+    assert len(times) in {2, 3}
+    assert times[0] <= 1.1 * HOUR + 31
+
+
+def test_a_follower_does_not_look_at_the_clock_all_the_time() -> None:
+    day = Day(hours=1)
+    assert run_through(day, HOUR, -10 * HOUR, lambda: False) == []
+    assert day.waits <= HOUR / 5 + 1
+
+
+def test_who_begins_to_lead_when_a_sweep_is_overdue_sweeps_within_seconds() -> None:
+    day = Day(hours=1)
+    (only,) = run_through(day, HOUR, -10 * HOUR, lambda: day.now > 1000)
+    assert only <= 1010
