@@ -41,7 +41,10 @@ class Value:
 
     value: ReadValue
     version: str
-    """The version that was read; for a path the digest of its members' versions."""
+    """The version that was read, in a text that no other content of the same reference ever had or
+    will have; for a path the digest of its members' versions. It may tell more than the version
+    that an event announces: of a parameter also when it was made.
+    """
     resource: str
     """The canonical identity in the backend's own words (an ARN); "" where it names none."""
 
@@ -83,4 +86,7 @@ class Backend(Protocol):
         """As `look` but in as few calls as the API allows, perhaps some minutes behind."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections, and of the identity's credentials where no other backend has them.
+
+        Waits for no call. A backend that is used again after it was closed opens anew.
+        """

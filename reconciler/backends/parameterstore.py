@@ -75,7 +75,7 @@ class ParameterStore:
         return self.look(references)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections, and of the role with its last client."""
         self._access.forget_parameter_store(self._role_arn, self._region)
 
     def _client(self) -> "SSMClient":

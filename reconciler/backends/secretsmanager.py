@@ -66,7 +66,7 @@ class SecretsManager:
         return self._answer(references, self._listed({one.key for one in references}))
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections, and of the role with its last client."""
         self._access.forget_secrets_manager(self._role_arn, self._region)
 
     def _client(self) -> "SecretsManagerClient":

@@ -31,6 +31,9 @@ HOP = "arn:aws:iam::444455556666:role/hop"
 NOT_AUTHORIZED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>
 <Message>User: hark is not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>
 """
+# What the agent of EKS Pod Identity answers.
+CREDENTIALS = b"""{"AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": "x", "Token": "x",
+"Expiration": "2099-01-01T00:00:00Z"}"""
 DB = reference(Kind.SECRETS_MANAGER, "db", CURRENT)
 
 
@@ -152,7 +155,7 @@ def test_closing_waits_for_no_slow_metadata_service(
     # Where EKS Pod Identity and ECS say that credentials are to be had.
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{wire.url}/credentials")
     released = threading.Event()
-    wire.when(_asks_for_credentials, hold_until(released, answer(500)), times=None)
+    wire.when(_asks_for_credentials, hold_until(released, answer(200, CREDENTIALS)))
     access = AwsAccess(SETTINGS)
     with ThreadPoolExecutor(2) as threads:
         try:
