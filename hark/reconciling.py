@@ -6,6 +6,7 @@ Run by `hark reconcile` and `hark run`.
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -13,6 +14,7 @@ import structlog
 from externalsecret.kubeapi import connect
 from externalsecret.kubeevents import Recorder
 from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE, list_paths
+from hark.ending import wind_down
 from hark.half import Half
 from hark.settings import Settings
 from hark.signals import stop_on_signals
@@ -32,11 +34,11 @@ from reconciler.reads import Lane
 from reconciler.reconcile import Parts, Reconciler
 from reconciler.rereads import Rereads
 from reconciler.sweep import Sweeper, SweepTimes
+from reconciler.tidy import keep_tidy
 from reconciler.workqueue import WorkQueue
 
 log = structlog.get_logger()
 
-_DRAIN_SECONDS = 10.0
 _GLANCE = 0.2
 _LEASE_TIMEOUT = 4.0
 
@@ -96,6 +98,7 @@ def start(half: Half) -> Callable[[], None]:
         half.spawn("leading", lambda: _follow(half, objects, queue, is_leader))
         for number in range(settings.workers):
             half.spawn(f"worker-{number}", reconciler.work)
+        half.spawn("tidy", lambda: keep_tidy(objects, fetcher, cache, half.stop))
         if settings.sweep_interval is not None:
             times = _times(lease, settings)
             sweeper = Sweeper(
@@ -111,11 +114,7 @@ def start(half: Half) -> Callable[[], None]:
 
     def end() -> None:
         queue.close()
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        half.join("worker-", deadline)
-        released.set()
-        half.join("lease", deadline)
-        access.close()
+        wind_down(half, released, access.close)
 
     return end
 
@@ -150,5 +149,5 @@ def _times(lease: Lease, settings: Settings) -> SweepTimes:
     """The Lease keeps the time of the last sweep, so that idle objects cost no write."""
     if settings.leader_election:
         return SweepTimes(lease.last_sweep, lease.record_sweep)
-    kept: list[float] = []
+    kept: deque[float] = deque(maxlen=1)
     return SweepTimes(lambda: kept[-1] if kept else None, kept.append)

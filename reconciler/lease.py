@@ -97,7 +97,10 @@ class Lease:
 
     def record_sweep(self, epoch: float) -> None:
         """Remember a sweep, given in seconds since 1970; written with the next renewal."""
-        self._swept = max(epoch, self._swept or epoch)
+        known = self._swept
+        # A clock that stepped back left a time that no sweep can have had.
+        if known is None or known < epoch or known > self._now():
+            self._swept = epoch
 
     def run(self, wait: Callable[[float], bool]) -> None:
         """Take and renew until `wait(seconds)`, an Event's, returns true; then release.
@@ -175,7 +178,8 @@ class Lease:
             self._seen_at = self._clock()
         written = _epoch((lease["metadata"].get("annotations") or {}).get(LAST_SWEEP))
         if written is not None:
-            self.record_sweep(written)
+            # From a clock that was ahead: it must not keep off the sweep until then.
+            self.record_sweep(min(written, self._now()))
 
     def _is_free(self, lease: Mapping[str, Any]) -> bool:
         spec = lease["spec"]

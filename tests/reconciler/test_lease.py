@@ -269,17 +269,17 @@ def test_the_last_sweep_survives_with_the_lease(
     a, b = replica("a"), replica("b")
     a.step()
     assert a.last_sweep() is None
-    a.record_sweep(1_800_000_000.5)
-    assert a.last_sweep() == 1_800_000_000.5
+    a.record_sweep(1_690_000_000.5)
+    assert a.last_sweep() == 1_690_000_000.5
     b.step()
     assert b.last_sweep() is None
     clock.at += 2
     a.step()
     b.step()
-    assert b.last_sweep() == 1_800_000_000.5
+    assert b.last_sweep() == 1_690_000_000.5
     lease = api.find(PATH)
     assert lease is not None
-    assert lease["metadata"]["annotations"] == {LAST_SWEEP: "2027-01-15T08:00:00.500000Z"}
+    assert lease["metadata"]["annotations"] == {LAST_SWEEP: "2023-07-22T04:26:40.500000Z"}
 
 
 def test_a_sweep_recorded_just_before_the_end_is_written_by_the_release(
@@ -287,22 +287,22 @@ def test_a_sweep_recorded_just_before_the_end_is_written_by_the_release(
 ) -> None:
     a, b = replica("a"), replica("b")
     a.step()
-    a.record_sweep(1_800_000_000.0)
+    a.record_sweep(1_690_000_000.0)
     a.release()
     b.step()
-    assert b.last_sweep() == 1_800_000_000.0
+    assert b.last_sweep() == 1_690_000_000.0
 
 
 def test_an_older_sweep_does_not_replace_a_newer_one(clock: Clock, replica: Replica) -> None:
     a, b = replica("a"), replica("b")
     a.step()
-    a.record_sweep(1_800_000_000.0)
+    a.record_sweep(1_690_000_000.0)
     a.release()
-    b.record_sweep(1_700_000_000.0)
+    b.record_sweep(1_600_000_000.0)
     b.step()
     clock.at += 2
     b.step()
-    assert b.last_sweep() == 1_800_000_000.0
+    assert b.last_sweep() == 1_690_000_000.0
 
 
 @pytest.mark.parametrize("text", ["yesterday", "", 7, None])
@@ -316,11 +316,33 @@ def test_a_sweep_time_that_nobody_can_read_counts_as_unknown(
     assert a.last_sweep() is None
 
 
+def test_a_sweep_in_the_future_counts_as_now_and_is_put_right_by_who_leads(
+    api: FakeKubeApi, clock: Clock
+) -> None:
+    ahead = {"metadata": {"annotations": {LAST_SWEEP: "2099-01-01T00:00:00Z"}}, "spec": {}}
+    api.seed(PATH, ahead)
+    a = Lease(api, "hark", "a", clock=clock, now=lambda: 1.7e9 + clock())
+    a.step()
+    assert a.last_sweep() == 1.7e9 + 1000
+    lease = api.find(PATH)
+    assert lease is not None
+    assert lease["metadata"]["annotations"][LAST_SWEEP].startswith("2023-11-14T")
+
+
+def test_a_sweep_that_is_in_the_future_since_the_clock_was_put_right_gives_way(
+    api: FakeKubeApi, clock: Clock
+) -> None:
+    a = Lease(api, "hark", "a", clock=clock, now=lambda: 1.7e9 + clock())
+    a.record_sweep(4e9)
+    a.record_sweep(1.7e9)
+    assert a.last_sweep() == 1.7e9
+
+
 def test_labels_and_annotations_of_others_stay(api: FakeKubeApi, replica: Replica) -> None:
     metadata = {"labels": {"app": "hark"}, "annotations": {"note": "ours"}}
     api.seed(PATH, {"metadata": metadata})
     a = replica("a")
-    a.record_sweep(1.8e9)
+    a.record_sweep(1.69e9)
     a.step()
     lease = api.find(PATH)
     assert lease is not None
@@ -402,11 +424,11 @@ def test_on_a_real_api_server_the_lead_passes_with_the_published_rights(
     try:
         assert a.is_leader()
         assert not b.is_leader()
-        a.record_sweep(1.8e9)
+        a.record_sweep(1.69e9)
         stops[a].set()
         threads[0].join(10)
         _await(b.is_leader)
-        assert b.last_sweep() == 1.8e9
+        assert b.last_sweep() == 1.69e9
     finally:
         for stop in stops.values():
             stop.set()
