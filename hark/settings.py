@@ -19,6 +19,7 @@ from externalsecret.manifest import Defaults
 from hark.bytesize import parse_bytes
 from hark.duration import format_duration
 from hark.environment import DEFAULTS, Environment, refusal
+from hark.queues import read_queues
 
 if TYPE_CHECKING:
     from listener.sources.queueurl import QueueUrl
@@ -100,7 +101,7 @@ def read_settings(
     interval = _sweep_interval(read)
     _refuse_unserved(read)
     return Settings(
-        queues=_queues(read),
+        queues=read_queues(read),
         sweep_interval=interval,
         watched_namespaces=_namespaces(read),
         instance_id=read.text("INSTANCE_ID"),
@@ -118,25 +119,6 @@ def read_settings(
         log_format=read.choice("LOG_FORMAT", _FORMATS),
         warnings=tuple(read.warnings),
     )
-
-
-def _queues(read: Environment) -> tuple["QueueUrl", ...]:
-    from listener.sources.queueurl import (  # noqa: PLC0415 - `hark crd` loads no half
-        QUEUE_URL_EXAMPLE,
-        parse_queue_url,
-    )
-
-    name = "HARK_SQS_QUEUE_URLS"
-    urls = read.several(name)
-    if "@" in read.text(name):
-        # As a whole: a comma in a password must not part it from the '@' that gives it away.
-        urls = (read.text(name),)
-    try:
-        return tuple(parse_queue_url(url) for url in urls)
-    except GiveUp as error:
-        raise GiveUp(
-            f"{name}: {error} Example: {name}={QUEUE_URL_EXAMPLE}", reason=error.reason
-        ) from None
 
 
 def _refuse_unserved(read: Environment) -> None:
