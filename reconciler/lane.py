@@ -196,16 +196,15 @@ class LaneWork:
 
     def _patience(self) -> float:
         """Seconds until there may be something to do although nobody says so."""
-        pause = self._pause_until - self._clock()
-        return max(0.001, pause) if self._waiting and pause > 0 else _IDLE_SECONDS
+        if self._next() is None:
+            return _IDLE_SECONDS
+        return max(0.001, self._pause_until - self._clock())
 
     def _may_depart(self) -> bool:
-        return self._next() is not None
+        return self._next() is not None and self._clock() >= self._pause_until
 
     def _next(self) -> _Slot | None:
-        """The first that may fly now."""
-        if self._clock() < self._pause_until:
-            return None
+        """The first that may fly, pause aside."""
         for slot, waiting in self._waiting.items():
             if self._paths < _PATHS_AT_ONCE or not waiting.is_path():
                 return slot
@@ -215,7 +214,7 @@ class LaneWork:
         """Take on board what one call holds; None when nothing may fly now."""
         with self._changed:
             first = self._next()
-            if first is None:
+            if first is None or not self._may_depart():
                 return None
             is_path = self._waiting[first].is_path()
             slots = [first] if is_path else self._batch(first[0])

@@ -454,3 +454,38 @@ def test_a_lane_in_which_somebody_waits_is_not_closed() -> None:
     assert answers
     stepped.fetcher.retain(set())
     assert stepped.backend.closed
+
+
+class Hasty(Clock):
+    """A quarter of a second passes with each look at it."""
+
+    def __call__(self) -> float:
+        self.seconds += 0.25
+        return self.seconds
+
+
+def test_a_pause_that_ends_while_a_pilot_makes_up_its_mind_is_not_slept_through() -> None:
+    backend = MemoryBackend()
+    backend.fail("db", Retry("slow", reason="Throttled", after=0.3))
+    pilots: list[threading.Thread] = []
+
+    def start_one(lane: LaneWork, _name: str) -> None:
+        if not pilots:
+            pilots.append(threading.Thread(target=lane.fly, daemon=True))
+            pilots[0].start()
+
+    fetcher = Fetcher(
+        lambda _lane: backend,
+        Cache(1000),
+        ReconcilerMetrics(CollectorRegistry()),
+        clock=Hasty(),
+        start=start_one,
+    )
+    ask = Ask(Verb.READ, reference("db"), 0)
+    landed = threading.Event()
+
+    def again(_answers: Answers) -> None:
+        fetcher.submit(LANE, [ask], lambda _answers: landed.set())
+
+    fetcher.submit(LANE, [ask], again)
+    assert landed.wait(5)
