@@ -119,6 +119,7 @@ class Reflector:
 
     def _rest(self, began: float) -> None:
         """A server that ends every watch at once is not asked without a pause."""
+        self._open = False
         if self._clock() - began < 1.0:
             self._stop.wait(random.uniform(0.1, 0.3))  # noqa: S311 - jitter needs no secrecy
 
