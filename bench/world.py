@@ -19,7 +19,7 @@ import yaml
 from bench.aws import ROLE, Aws
 from bench.keptclient import KeptClient
 from bench.witness import ENTRY, Witness
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed.cluster import ApiError, Cluster
 from testbed.installation import HarkProcess, Installation, grant
 
@@ -31,7 +31,7 @@ _FILLER = "x" * 80
 
 def install_definition(cluster: Cluster) -> None:
     """Make the cluster know ExternalSecrets, and wait until it does."""
-    cluster.create_if_absent(_CRDS, yaml.safe_load(manifests.crd()))
+    cluster.create_if_absent(_CRDS, yaml.safe_load(definitions.crd()))
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -60,7 +60,7 @@ class World:
         self.aws = Aws()
         self.witness = Witness(cluster, self.namespace)
         for half in ("listener", "reconciler"):
-            rights = manifests.rights(half)
+            rights = definitions.rights(half)
             grant(cluster, half, rights, self.namespace, self.namespace)
         self._installation = Installation(
             cluster,

@@ -18,7 +18,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from externalsecret import manifests
+from externalsecret import definitions
 from externalsecret.errors import HarkError
 from hark.logs import set_up_logs
 from hark.settings import read_settings
@@ -134,7 +134,7 @@ def _run_demo(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int
 
 
 def _print_crd(_arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
-    sys.stdout.write(manifests.crd())
+    sys.stdout.write(definitions.crd())
     sys.stdout.flush()
     return 0
 

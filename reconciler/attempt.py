@@ -18,8 +18,8 @@ from externalsecret.resource import ExternalSecret
 from reconciler import decide
 from reconciler.apply import Change, SecretWriter
 from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
-from reconciler.lane import Answers
 from reconciler.live import LiveSecret
+from reconciler.load import Answers
 from reconciler.reads import Ask, Verb
 from reconciler.render import Rendered, render
 from reconciler.report import Outcome, fits

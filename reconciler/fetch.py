@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from reconciler.cache import Cache
-from reconciler.lane import Done, LaneWork, OpenBackend, Party, Start
+from reconciler.lane import LaneWork, OpenBackend, Start
+from reconciler.load import Done, Party
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Ask, Lane
 

@@ -15,23 +15,20 @@ import random
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 
 import structlog
 
 from externalsecret.errors import HarkError, Retry, whereabouts
-from externalsecret.reference import Reference
 from reconciler.backends import reasons
 from reconciler.backends.contract import Backend, CannotLook, Look, Read, Versions
 from reconciler.cache import Cache, satisfies
+from reconciler.load import Load, Party, Slot, Waiting
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Answer, Ask, Lane, Verb
 
 log = structlog.get_logger()
 
-Answers = Mapping[tuple[Verb, str], Answer]
-Done = Callable[[Answers], None]
 OpenBackend = Callable[[Lane], Backend]
 Start = Callable[["LaneWork", str], None]
 """Give a lane one more pilot, which calls `fly` or its parts, under this name."""
@@ -40,41 +37,6 @@ FLIGHTS_PER_LANE = 4
 _PATHS_AT_ONCE = FLIGHTS_PER_LANE - 1
 _IDLE_SECONDS = 30.0
 _LONGEST_PAUSE = 20.0
-_Slot = tuple[Verb, str]
-
-
-@dataclass(slots=True)
-class Party:
-    """The asks that somebody submitted together."""
-
-    open: int
-    done: Done
-    answers: dict[_Slot, Answer] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """Who waits for one slot."""
-
-    asks: list[tuple[Ask, Party]] = field(default_factory=list)
-
-    def is_path(self) -> bool:
-        return self.asks[0][0].reference.selector.is_path()
-
-
-@dataclass(slots=True)
-class Load:
-    """What one flight carries."""
-
-    verb: Verb
-    began: float
-    slots: dict[_Slot, _Waiting]
-    joined: dict[_Slot, list[tuple[Ask, Party]]] = field(default_factory=dict)
-    """Who asked for the same while it flew."""
-    is_path: bool = False
-
-    def references(self) -> list[Reference]:
-        return [waiting.asks[0][0].reference for waiting in self.slots.values()]
 
 
 class LaneWork:
@@ -98,8 +60,8 @@ class LaneWork:
         self._start = start
         self._changed = threading.Condition()
         self._backend: Backend | None = None
-        self._waiting: OrderedDict[_Slot, _Waiting] = OrderedDict()
-        self._flying: dict[_Slot, Load] = {}
+        self._waiting: OrderedDict[Slot, Waiting] = OrderedDict()
+        self._flying: dict[Slot, Load] = {}
         self._flights = 0
         self._paths = 0
         self._idle = 0
@@ -156,7 +118,7 @@ class LaneWork:
         if load is not None and (load.began >= ask.since or ask.version is not None):
             load.joined.setdefault(slot, []).append((ask, party))
         else:
-            self._waiting.setdefault(slot, _Waiting()).asks.append((ask, party))
+            self._waiting.setdefault(slot, Waiting()).asks.append((ask, party))
 
     def fly(self) -> None:
         """One flight after the other, until nothing came for a while; for a thread of its own."""
@@ -203,7 +165,7 @@ class LaneWork:
     def _may_depart(self) -> bool:
         return self._next() is not None and self._clock() >= self._pause_until
 
-    def _next(self) -> _Slot | None:
+    def _next(self) -> Slot | None:
         """The first that may fly, pause aside."""
         for slot, waiting in self._waiting.items():
             if self._paths < _PATHS_AT_ONCE or not waiting.is_path():
@@ -224,7 +186,7 @@ class LaneWork:
             self._flying.update(dict.fromkeys(slots, load))
             return load
 
-    def _batch(self, verb: Verb) -> list[_Slot]:
+    def _batch(self, verb: Verb) -> list[Slot]:
         size = 1 if self._backend is None else self._backend.batch_size
         singles = (
             slot
@@ -248,7 +210,7 @@ class LaneWork:
 
     def land(self, load: Load, results: Mapping[str, Read | Look]) -> None:
         """Hand out answers, and keep them."""
-        settled: list[tuple[Party, _Slot, Answer]] = []
+        settled: list[tuple[Party, Slot, Answer]] = []
         with self._changed:
             self._paths -= load.is_path
             passing = [result for result in results.values() if isinstance(result, Retry)]
@@ -264,7 +226,7 @@ class LaneWork:
                     if failed or satisfies(ask, answer):
                         settled.append((party, slot, answer))
                     else:
-                        self._waiting.setdefault(slot, _Waiting()).asks.append((ask, party))
+                        self._waiting.setdefault(slot, Waiting()).asks.append((ask, party))
                 self._remember(slot, answer)
             if self._waiting:
                 self._changed.notify()
@@ -272,7 +234,7 @@ class LaneWork:
         for party in finished:
             _tell(party)
 
-    def _remember(self, slot: _Slot, answer: Answer) -> None:
+    def _remember(self, slot: Slot, answer: Answer) -> None:
         try:
             self._count(slot[0], answer)
             if _may_be_kept(answer.result):
@@ -305,7 +267,7 @@ class LaneWork:
             self._metrics.looks.labels(backend).inc()
 
 
-def _settle(party: Party, slot: _Slot, answer: Answer) -> bool:
+def _settle(party: Party, slot: Slot, answer: Answer) -> bool:
     """Hand a party its answer; whether it was the last one."""
     party.answers[slot] = answer
     party.open -= 1

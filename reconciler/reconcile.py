@@ -30,8 +30,8 @@ from reconciler.attempt import Attempt
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher
-from reconciler.lane import Answers
 from reconciler.live import LiveSecrets
+from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reads import Ask, Lane, lane_of

@@ -24,7 +24,7 @@ from externalsecret.reflect import Key
 from reconciler.backends.contract import CannotLook, Look, Value, Versions
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher
-from reconciler.lane import Answers
+from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects, Wake
 from reconciler.reads import Ask, Lane, ReadKey, Verb

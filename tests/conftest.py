@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed.cluster import MERGE_PATCH, ApiError, Cluster
 
 pytest_plugins = ["testbed.fixtures", "worlds.fixtures"]
@@ -60,7 +60,7 @@ def install_crd() -> Callable[[Cluster, str, str], None]:
 @pytest.fixture(scope="session")
 def served_cluster(cluster: Cluster, install_crd: Callable[[Cluster, str, str], None]) -> Cluster:
     """The shared cluster, once it serves our ExternalSecret."""
-    install_crd(cluster, manifests.crd(), "fingerprint")
+    install_crd(cluster, definitions.crd(), "fingerprint")
     return cluster
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import yaml
 
-from externalsecret import manifests
+from externalsecret import definitions
 from externalsecret.errors import HarkError
 from externalsecret.kubeapi import GROUP_PATH
 from hark.demo.cloud import Cloud
@@ -49,7 +49,7 @@ class Stage:
         self._screen = screen
         self._kubeconfig = kubeconfig
         self._stack = ExitStack()
-        self.definition: dict[str, Any] = yaml.safe_load(manifests.crd())
+        self.definition: dict[str, Any] = yaml.safe_load(definitions.crd())
         self.wires: dict[Half, WireProxy] = {}
         self.processes: dict[Half, list[HarkProcess]] = {"listener": [], "reconciler": []}
 
@@ -79,7 +79,7 @@ class Stage:
         for namespace in (SYSTEM, TENANT):
             self.guest.create(NAMESPACES, {"metadata": {"name": namespace}})
         for half in HALVES:
-            grant(self.guest, half, manifests.rights(half), SYSTEM)
+            grant(self.guest, half, definitions.rights(half), SYSTEM)
 
     def install_definition(self) -> None:
         """Apply the CRD and wait until the API server serves it."""

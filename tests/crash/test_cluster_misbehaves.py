@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed.actions import before
 from testbed.cluster import Cluster
 from testbed.controlplane import ControlPlane
@@ -27,7 +27,7 @@ def lonely(
     aws_account: str,
 ) -> Iterator[Wired]:
     """As `wired`, on a cluster of its own that may be taken away."""
-    install_crd(control_plane, manifests.crd(), "fingerprint")
+    install_crd(control_plane, definitions.crd(), "fingerprint")
     namespace = f"test-{secrets.token_hex(4)}"
     control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     spine = Spine(control_plane, namespace, moto, aws_account, endpoint=moto_proxy.url)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed.installation import grant
 from worlds.spine import Spine, await_until
 from worlds.wired import RECEIVE, Wired
@@ -39,7 +39,9 @@ def test_changes_are_kept_while_the_right_to_note_them_is_lost(wired: Wired) -> 
     assert wired.aws.count(RECEIVE) <= received + 1
     assert wired.dead() == 0
 
-    grant(spine.cluster, "listener", manifests.rights("listener"), spine.namespace, spine.namespace)
+    grant(
+        spine.cluster, "listener", definitions.rights("listener"), spine.namespace, spine.namespace
+    )
     for name in names:
         wired.await_synced(name, versions[name])
     wired.await_worked_off()

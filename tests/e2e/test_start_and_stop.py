@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed.actions import hold_until
 from testbed.cluster import ApiError, Cluster
 from testbed.controlplane import ControlPlane
@@ -30,7 +30,7 @@ def test_a_half_starts_only_under_a_definition_that_keeps_the_ledger(
     control_plane: ControlPlane, install_crd: InstallCrd
 ) -> None:
     for half in HALVES:
-        grant(control_plane, half, manifests.rights(half), "default")
+        grant(control_plane, half, definitions.rights(half), "default")
     environment = {"AWS_REGION": "eu-central-1", "HARK_SQS_QUEUE_URLS": ""}
     with Installation(control_plane, "default", environment) as installation:
         install_crd(control_plane, KES_CRD.read_text(), "lastSync")
@@ -48,7 +48,7 @@ def test_a_half_starts_only_under_a_definition_that_keeps_the_ledger(
             assert process.get("/readyz")[0] == 503
             assert MENDING in process.text()
 
-        install_crd(control_plane, manifests.crd(), "fingerprint")
+        install_crd(control_plane, definitions.crd(), "fingerprint")
         for process in waiting:
             process.await_ready(60)
             assert process.terminate(STOP_SECONDS) == 0

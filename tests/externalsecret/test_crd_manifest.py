@@ -3,7 +3,7 @@ from typing import Any
 
 import yaml
 
-from externalsecret import manifests
+from externalsecret import definitions
 
 KES_SPEC_FIELDS = {
     *("controllerId", "type", "template", "backendType", "vaultRole", "vaultMountPoint"),
@@ -13,7 +13,7 @@ KES_SPEC_FIELDS = {
 
 
 def _schema() -> dict[str, Any]:
-    version: dict[str, Any] = yaml.safe_load(manifests.crd())["spec"]["versions"][0]
+    version: dict[str, Any] = yaml.safe_load(definitions.crd())["spec"]["versions"][0]
     schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]
     return schema
 
@@ -30,7 +30,7 @@ def _fields(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
 
 
 def test_the_definition_has_the_identity_that_kes_gave_it() -> None:
-    crd = yaml.safe_load(manifests.crd())
+    crd = yaml.safe_load(definitions.crd())
     assert crd["metadata"]["name"] == "externalsecrets.kubernetes-client.io"
     assert crd["metadata"]["annotations"] == {"app.kubernetes.io/managed-by": "helm"}
     assert crd["spec"]["group"] == "kubernetes-client.io"

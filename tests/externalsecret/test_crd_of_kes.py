@@ -2,7 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed.cluster import MERGE_PATCH, Cluster
 from testbed.controlplane import ControlPlane
 
@@ -36,7 +36,7 @@ def test_the_crd_of_kes_drops_the_ledger_in_silence_until_ours_replaces_it(
     created = control_plane.request("POST", SHOP, manifest)
     assert _patch(control_plane, {**LEDGER, "status": "SUCCESS"}) == {"status": "SUCCESS"}
 
-    install_crd(control_plane, manifests.crd(), "fingerprint")
+    install_crd(control_plane, definitions.crd(), "fingerprint")
     kept = control_plane.request("GET", f"{SHOP}/shop")
     assert kept["metadata"]["uid"] == created["metadata"]["uid"]
     assert kept["spec"] == manifest["spec"]

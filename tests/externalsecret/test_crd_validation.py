@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed.cluster import ApiError, Cluster
 
 ITEM = {"key": "shop", "name": "password"}
@@ -114,7 +114,7 @@ def test_a_manifest_written_for_kes_is_accepted_whole(
 
 def test_the_manifests_written_for_kes_use_every_field_and_every_backend() -> None:
     specs = [manifest["spec"] for manifest in _kes_manifests()]
-    version = yaml.safe_load(manifests.crd())["spec"]["versions"][0]
+    version = yaml.safe_load(definitions.crd())["spec"]["versions"][0]
     known = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     assert {name for spec in specs for name in spec} == set(known)
     assert {spec["backendType"] for spec in specs} == set(known["backendType"]["enum"])

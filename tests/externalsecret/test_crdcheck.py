@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from externalsecret import manifests
+from externalsecret import definitions
 from externalsecret.crdcheck import check_ledger_schema, note_came_back
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.kubeapi import ApiRefusal, ApiRetry, connect
@@ -34,7 +34,7 @@ def _serving(schema: dict[str, Any]) -> FakeKubeApi:
 
 
 def test_our_definition_passes() -> None:
-    check_ledger_schema(_publishing(manifests.crd()))
+    check_ledger_schema(_publishing(definitions.crd()))
 
 
 def test_the_definition_of_kes_is_refused_with_the_command_that_mends_it() -> None:
@@ -46,7 +46,7 @@ def test_the_definition_of_kes_is_refused_with_the_command_that_mends_it() -> No
 
 @pytest.mark.parametrize("leaf", ["heard", "synced"])
 def test_a_definition_that_lacks_one_leaf_is_refused(leaf: str) -> None:
-    crd = yaml.safe_load(manifests.crd())
+    crd = yaml.safe_load(definitions.crd())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     entry = schema["properties"]["status"]["properties"]["keys"]["additionalProperties"]
     del entry["properties"][leaf]
@@ -124,5 +124,5 @@ def test_a_real_api_server_tells_missing_from_outdated_from_mended(
     with pytest.raises(GiveUp) as refusal:
         check_ledger_schema(api)
     assert refusal.value.reason == "CrdOutdated"
-    install_crd(control_plane, manifests.crd(), "fingerprint")
+    install_crd(control_plane, definitions.crd(), "fingerprint")
     check_ledger_schema(api)

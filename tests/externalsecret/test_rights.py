@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed.cluster import MERGE_PATCH, ApiError, Cluster
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -145,12 +145,12 @@ class Bind:
         self._install = install
         self._bound: list[str] = []
 
-    def __call__(self, half: manifests.Half) -> Identity:
+    def __call__(self, half: definitions.Half) -> Identity:
         token = self._cluster.service_account_token(self._namespace, half)
         identity = Identity(self._cluster, self._namespace, token)
-        for role in manifests.rights(half):
+        for role in definitions.rights(half):
             self._bind(role, half)
-        wanted = [rule for role in manifests.rights(half) for rule in role["rules"]]
+        wanted = [rule for role in definitions.rights(half) for rule in role["rules"]]
         _await_rules(identity, len(wanted))
         return identity
 
@@ -233,16 +233,16 @@ def test_the_reconciler_is_refused_deletion_replacement_and_specs(bind: Bind) ->
 
 @pytest.mark.parametrize("half", ["listener", "reconciler"])
 def test_a_half_may_do_what_its_manifest_says_and_nothing_else(
-    bind: Bind, half: manifests.Half
+    bind: Bind, half: definitions.Half
 ) -> None:
     identity = bind(half)
-    said = [_sorted(rule) for role in manifests.rights(half) for rule in role["rules"]]
+    said = [_sorted(rule) for role in definitions.rights(half) for rule in role["rules"]]
     everybodys = _rules_of_a_stranger(identity)
     granted = [rule for rule in identity.rules() if rule not in everybodys]
     assert sorted(granted, key=str) == sorted(said, key=str)
 
 
 def test_no_rule_has_a_wildcard() -> None:
-    halves: list[manifests.Half] = ["listener", "reconciler"]
-    rules = [rule for half in halves for role in manifests.rights(half) for rule in role["rules"]]
+    halves: list[definitions.Half] = ["listener", "reconciler"]
+    rules = [rule for half in halves for role in definitions.rights(half) for rule in role["rules"]]
     assert not [rule for rule in rules if any("*" in words for words in rule.values())]

@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from externalsecret import manifests
+from externalsecret import definitions
 from externalsecret.errors import GiveUp
 from hark import commands
 from hark.settings import Settings
@@ -33,7 +33,7 @@ def _hark(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def test_crd_prints_the_definition() -> None:
     done = _hark("crd")
-    assert (done.returncode, done.stdout) == (0, manifests.crd())
+    assert (done.returncode, done.stdout) == (0, definitions.crd())
 
 
 def test_version_prints_a_version() -> None:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from externalsecret import manifests
+from externalsecret import definitions
 from externalsecret.errors import GiveUp
 from externalsecret.kubeapi import GROUP_PATH, ApiRefusal, ApiRetry
 from externalsecret.reflect import Key
@@ -126,7 +126,7 @@ def _schema(text: str) -> dict[str, Any]:
 
 
 def _install(desk: Desk) -> None:
-    desk.api.answer("GET", SCHEMA, _schema(manifests.crd()))
+    desk.api.answer("GET", SCHEMA, _schema(definitions.crd()))
 
 
 def _install_older(desk: Desk) -> None:

@@ -13,7 +13,8 @@ from reconciler.backends.contract import Backend, Look, Read, Value, Versions
 from reconciler.backends.memory import MemoryBackend
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher
-from reconciler.lane import FLIGHTS_PER_LANE, Answers, LaneWork, Load
+from reconciler.lane import FLIGHTS_PER_LANE, LaneWork
+from reconciler.load import Answers, Load
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Ask, Lane, Verb
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from externalsecret import manifests
+from externalsecret import definitions
 from externalsecret.kubeapi import ApiRefusal, ApiRetry, connect
 from fakes.kubeapi import FakeKubeApi, Request
 from reconciler.lease import LAST_SWEEP, Lease, Timing
@@ -450,7 +450,7 @@ def _await(true: Callable[[], bool]) -> None:
 
 
 def _grant(cluster: Cluster, namespace: str) -> None:
-    _, role = manifests.rights("reconciler")
+    _, role = definitions.rights("reconciler")
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     cluster.request("POST", f"{rbac}/roles", role)
     name = role["metadata"]["name"]

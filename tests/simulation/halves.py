@@ -27,8 +27,9 @@ from reconciler.backends.contract import Look, Read
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher
-from reconciler.lane import LaneWork, Load
+from reconciler.lane import LaneWork
 from reconciler.live import LiveSecrets
+from reconciler.load import Load
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reconcile import Parts, Reconciler

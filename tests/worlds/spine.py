@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from externalsecret import manifests
+from externalsecret import definitions
 from testbed import awsstack
 from testbed.cluster import MERGE_PATCH, ApiError, Cluster
 from testbed.installation import HarkProcess, Installation, grant
@@ -58,8 +58,8 @@ class Spine:
         path = self.stack["QueueUrl"].split("/", 3)[3]
         self.queue = f"{moto.url}/{path}"
         self.dead_letters = f"{moto.url}/{self.stack['DeadLetterQueueUrl'].split('/', 3)[3]}"
-        grant(cluster, "listener", manifests.rights("listener"), namespace, namespace)
-        grant(cluster, "reconciler", manifests.rights("reconciler"), namespace, namespace)
+        grant(cluster, "listener", definitions.rights("listener"), namespace, namespace)
+        grant(cluster, "reconciler", definitions.rights("reconciler"), namespace, namespace)
         self.installation = Installation(
             cluster,
             namespace,
