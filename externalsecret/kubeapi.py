@@ -15,6 +15,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Protocol
 
 import urllib3
@@ -97,14 +98,23 @@ def connect(
         else:
             load_kube_config(config_file=kubeconfig, client_configuration=configuration)
     except (ConfigException, OSError, YAMLError) as error:
-        where = f"the kubeconfig {kubeconfig}" if kubeconfig else "the pod's ServiceAccount"
-        raise GiveUp(
-            f"No cluster can be reached by {where} ({error}). Set KUBECONFIG to a readable "
-            "kubeconfig file, or run inside a pod with a ServiceAccount token.",
-            reason="NoCluster",
-        ) from error
+        raise GiveUp(_no_cluster(kubeconfig, error), reason="NoCluster") from error
     configuration.connection_pool_maxsize = connections
     return HttpKubeApi(configuration, timeout)
+
+
+def _no_cluster(kubeconfig: str | None, error: Exception) -> str:
+    if kubeconfig is None:
+        return (
+            "No cluster is named: KUBECONFIG is not set, there is no ~/.kube/config, and this is "
+            f"no pod with a ServiceAccount token ({error}). Set KUBECONFIG to a kubeconfig file."
+        )
+    if not Path(kubeconfig).is_file():
+        return f"The kubeconfig {kubeconfig} does not exist. Set KUBECONFIG to one that does."
+    return (
+        f"No cluster can be reached by the kubeconfig {kubeconfig} ({error}). Set "
+        "KUBECONFIG to another one, or mend it."
+    )
 
 
 class HttpKubeApi:

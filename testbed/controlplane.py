@@ -11,6 +11,7 @@ CRD made just now owns may be deleted that much later.
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import secrets
 import signal
@@ -223,13 +224,18 @@ def _unused_port() -> int:
 
 
 def _main() -> None:
+    argparse.ArgumentParser(
+        prog="python -m testbed.controlplane",
+        description="Run a Kubernetes control plane until Ctrl-C, and say how to use it.",
+    ).parse_args()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     with ControlPlane() as plane:
         sys.stdout.write(
             f"A Kubernetes control plane is ready at {plane.url}. In another terminal:\n\n"
             f"  export KUBECONFIG={plane.admin_kubeconfig}\n"
-            f"  {plane.kubectl} get namespaces\n\n"
+            f"  {plane.kubectl} get namespaces\n"
+            "  make demo CLUSTER=$KUBECONFIG\n\n"
             "Ctrl-C stops it and deletes all its data.\n"
         )
         sys.stdout.flush()
