@@ -12,11 +12,6 @@ import yaml
 
 Half = Literal["listener", "reconciler"]
 
-_RIGHTS: dict[Half, tuple[str, ...]] = {
-    "listener": ("listener-rights.yaml",),
-    "reconciler": ("reconciler-rights.yaml", "reconciler-lease-rights.yaml"),
-}
-
 
 def crd() -> str:
     """Return the CustomResourceDefinition of ExternalSecret as YAML text, comments included."""
@@ -28,7 +23,7 @@ def rights(half: Half) -> list[dict[str, Any]]:
 
     The Roles belong into the namespace in which the half runs.
     """
-    return [yaml.safe_load(_text(name)) for name in _RIGHTS[half]]
+    return list(yaml.safe_load_all(_text(f"{half}-rights.yaml")))
 
 
 def _text(name: str) -> str:
