@@ -7,6 +7,7 @@ body is limited; `close` returns when the port is free again.
 
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -60,7 +61,9 @@ class Served:
         if self._is_open:
             self._is_open = False
             # In the loop's own thread, because a socket closed under its select may be reused.
-            self._server.trigger.pull_trigger(self._close_sockets)
+            # Where the loop has ended by itself there is nobody left to be woken.
+            with suppress(OSError):
+                self._server.trigger.pull_trigger(self._close_sockets)
             self._thread.join(_CLOSE_SECONDS)
             self._server.task_dispatcher.shutdown(timeout=_CLOSE_SECONDS)
 
