@@ -1,4 +1,4 @@
-"""Ledger keys: one name for each distinct read, backend/region/key#selector.
+"""Ledger keys: one name for each distinct read, backend/scope/key#selector.
 
 Fed by externalsecret.manifest; feeds the ledger, in which both halves find a read under the same
 key.
@@ -27,13 +27,13 @@ def split_parameter(key: str) -> tuple[str, str]:
     return (key[: -len(suffix) - 1], suffix)
 
 
-def entry_key(backend: Backend, region: str, key: str, selector: Selector) -> str:
-    """The ledger key of a read: backend/scope/name#selector, shortened by a digest when long."""
+def entry_key(backend: Backend, scope: str, key: str, selector: Selector) -> str:
+    """The ledger key of a read: backend/scope/key#selector, shortened by a digest when long."""
     chosen = f"{selector.select}:{selector.value}" if selector.value else str(selector.select)
     if selector.select is Select.LABEL and ":" not in selector.value and "#" not in selector.value:
         # The usual case reads best: `#AWSCURRENT`. It cannot be taken for a kind of selector.
         chosen = selector.value if selector.value not in set(Select) else chosen
-    text = f"{backend}/{region}/{key}#{chosen}"
+    text = f"{backend}/{scope}/{key}#{chosen}"
     encoded = text.encode("utf-8", "backslashreplace")
     if len(encoded) <= _MAX_ENTRY_BYTES and text.isprintable():
         return text

@@ -1,7 +1,8 @@
 """Manifest: what an ExternalSecret's spec asks for, read once and checked at the edge.
 
-Fed by the watches of both halves (the raw `spec`); feeds the listener's index (references) and the
-reconciler (references, items, template). Follows kubernetes-external-secrets 8.5.5 in fields and
+Fed by the watches of both halves (the raw `spec`), and by externalsecret.dialect with what its
+words mean for one backend; feeds the listener's index (references) and the reconciler (references,
+items, template). Follows kubernetes-external-secrets 8.5.5 in fields and
 defaults.
 
 Guarantees: a pure function; both halves, given equal Defaults, derive equal references. What the
@@ -10,22 +11,23 @@ CRD admits but Hark cannot serve raises GiveUp with a sentence that names the fi
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from externalsecret import identity
-from externalsecret.entrykey import entry_key, split_parameter
+from externalsecret.dialect.aws import ParameterStoreDialect, SecretsManagerDialect
+from externalsecret.dialect.contract import Defaults, Dialect, invalid
+from externalsecret.entrykey import entry_key
 from externalsecret.errors import GiveUp
-from externalsecret.identity import Backend, SecretId
+from externalsecret.identity import Backend
 from externalsecret.plaintemplate import read_template
-from externalsecret.reference import Identity, Reference, Select, Selector
+from externalsecret.reference import Identity, Reference
 
 MAX_REFERENCES = 1000
-_SERVED = {
-    "secretsManager": Backend.SECRETS_MANAGER,
-    "systemManager": Backend.PARAMETER_STORE,
+_DIALECTS: Mapping[str, Callable[[Mapping[str, Any], Defaults], Dialect]] = {
+    "secretsManager": SecretsManagerDialect,
+    "systemManager": ParameterStoreDialect,
 }
 
 
@@ -54,15 +56,6 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
-    """What a spec need not say, from the settings that both halves share."""
-
-    region: str = ""
-    region_forced: bool = False
-    """LOCALSTACK mode: the settings' region beats the spec's, as in kubernetes-external-secrets."""
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
     """A spec, understood. Items stand in merge order: a later one wins an entry's name."""
 
@@ -81,11 +74,11 @@ class Manifest:
         reference = self.references[entry]
         parts = [
             reference.secret.backend,
-            reference.region,
+            reference.scope,
             reference.key,
             reference.selector.select,
             reference.selector.value,
-            self.identity.role_arn,
+            *astuple(self.identity),
             *(
                 [item.kind, item.name, item.property, item.is_binary]
                 for item in self.items
@@ -112,18 +105,18 @@ def read_manifest(spec: Mapping[str, Any], defaults: Defaults) -> Manifest:
 
 
 def _read(spec: Mapping[str, Any], defaults: Defaults) -> Manifest:
-    reader = _Reader(spec, _backend(spec), defaults)
+    dialect = _dialect(spec, defaults)
+    reader = _Reader(spec, dialect)
     items = reader.items()
     if len(reader.references) > MAX_REFERENCES:
-        raise GiveUp(
+        raise invalid(
             f"The manifest reads {len(reader.references)} different keys; at most {MAX_REFERENCES} "
-            "fit into one ExternalSecret's status. Split it into several ExternalSecrets.",
-            reason="InvalidSpec",
+            "fit into one ExternalSecret's status. Split it into several ExternalSecrets."
         )
     template = read_template(spec)
     return Manifest(
-        reader.backend,
-        Identity(role_arn=spec.get("roleArn") or ""),
+        dialect.backend,
+        dialect.identity(),
         items,
         reader.references,
         template.secret_type,
@@ -137,29 +130,26 @@ def is_managed(spec: Mapping[str, Any], instance_id: str) -> bool:
     return (spec.get("controllerId") or "") == instance_id
 
 
-def _backend(spec: Mapping[str, Any]) -> Backend:
+def _dialect(spec: Mapping[str, Any], defaults: Defaults) -> Dialect:
     name = spec.get("backendType")
-    backend = _SERVED.get(name) if isinstance(name, str) else None
-    if backend is None:
-        served = ", ".join(sorted(_SERVED))
+    make = _DIALECTS.get(name) if isinstance(name, str) else None
+    if make is None:
+        served = ", ".join(sorted(_DIALECTS))
         raise GiveUp(
             f"backendType {name} is not served by this version of Hark (it serves {served}). "
             "Leave this object to another controller by setting spec.controllerId.",
             reason="UnsupportedBackend",
         )
-    return backend
+    return make(spec, defaults)
 
 
 class _Reader:
     """Collects the references while the items are read."""
 
-    def __init__(self, spec: Mapping[str, Any], backend: Backend, defaults: Defaults) -> None:
-        self.backend = backend
+    def __init__(self, spec: Mapping[str, Any], dialect: Dialect) -> None:
         self.references: dict[str, Reference] = {}
         self._spec = spec
-        self._defaults = defaults
-        role = identity.account_of_role(spec.get("roleArn") or "")
-        self._partition, self._account = role
+        self._dialect = dialect
 
     def items(self) -> tuple[Item, ...]:
         return (
@@ -179,7 +169,7 @@ class _Reader:
 
     def _document(self, where: str, item: Mapping[str, Any]) -> Item:
         return Item(
-            self._refer(where, item["key"], self._selector(item, item["key"])),
+            self._refer(where, item["key"], item),
             where,
             item["key"],
             ItemKind.DOCUMENT,
@@ -188,18 +178,13 @@ class _Reader:
 
     def _data(self, where: str, item: Mapping[str, Any]) -> Item:
         is_path = item.get("path") is not None
-        if is_path and self.backend is not Backend.PARAMETER_STORE:
-            raise GiveUp(
-                f"{where}.path: only backendType systemManager reads paths; use key and name.",
-                reason="InvalidSpec",
+        if is_path and not self._dialect.reads_paths:
+            raise invalid(
+                f"{where}.path: only backendType systemManager reads paths; use key and name."
             )
         key: str = item["path"] if is_path else item["key"]
-        if is_path:
-            selector = Selector(Select.TREE if item.get("recursive") is True else Select.PATH)
-        else:
-            selector = self._selector(item, key)
         return Item(
-            self._refer(where, key, selector),
+            self._refer(where, key, item),
             where,
             key,
             ItemKind.PATH if is_path else ItemKind.DATA,
@@ -208,43 +193,10 @@ class _Reader:
             is_binary=item.get("isBinary") is True,
         )
 
-    def _selector(self, item: Mapping[str, Any], key: str) -> Selector:
-        if self.backend is Backend.SECRETS_MANAGER:
-            if item.get("versionId"):
-                return Selector(Select.VERSION, item["versionId"])
-            return Selector(Select.LABEL, item.get("versionStage") or "AWSCURRENT")
-        _, suffix = split_parameter(key)
-        if suffix.isascii() and suffix.isdecimal():
-            return Selector(Select.VERSION, suffix)
-        if suffix:
-            return Selector(Select.LABEL, suffix)
-        return Selector(Select.LATEST)
-
-    def _refer(self, where: str, key: str, selector: Selector) -> str:
+    def _refer(self, where: str, key: str, item: Mapping[str, Any]) -> str:
         if not key:
-            raise GiveUp(
-                f"{where} has an empty key; name the backend secret.", reason="InvalidSpec"
-            )
-        secret = self._secret(key)
-        region = self._region(secret)
-        if not region:
-            raise GiveUp(
-                f"{where}: no AWS region is known for {key}. "
-                "Set spec.region, or AWS_REGION for both halves of Hark.",
-                reason="InvalidSpec",
-            )
-        entry = entry_key(self.backend, region, key, selector)
-        account, partition = self._account, self._partition
-        scoped = secret.within(region=region, account=account, partition=partition)
-        self.references[entry] = Reference(entry, scoped, key, selector, region)
+            raise invalid(f"{where} has an empty key; name the backend secret.")
+        place = self._dialect.place(where, key, item)
+        entry = entry_key(self._dialect.backend, place.scope, key, place.selector)
+        self.references[entry] = Reference(entry, place.secret, key, place.selector, place.scope)
         return entry
-
-    def _secret(self, key: str) -> SecretId:
-        if self.backend is Backend.SECRETS_MANAGER:
-            return identity.secrets_manager(key)
-        return identity.parameter(split_parameter(key)[0])
-
-    def _region(self, secret: SecretId) -> str:
-        if self._defaults.region_forced:
-            return self._defaults.region
-        return self._spec.get("region") or secret.region or self._defaults.region

@@ -52,7 +52,10 @@ class Reference:
     secret: SecretId
     key: str
     selector: Selector
-    region: str
+    scope: str
+    """What the key is a name within: an AWS region; a GCP project, `project/location` for a
+    regional secret; the name of a key vault; the version of Vault's key-value engine.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +63,6 @@ class Identity:
     """As whom a backend is asked; two ExternalSecrets share a read only where this is equal."""
 
     role_arn: str = ""
+    vault_role: str = ""
+    vault_mount: str = ""
+    """Where the auth method is mounted that Vault is logged in to."""

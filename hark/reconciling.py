@@ -19,10 +19,8 @@ from hark.half import Half
 from hark.settings import Settings
 from hark.signals import stop_on_signals
 from reconciler.apply import SecretWriter
-from reconciler.backends.awsclient import AwsAccess
-from reconciler.backends.awssettings import aws_settings
 from reconciler.backends.contract import Backend
-from reconciler.backends.opening import open_backend
+from reconciler.backends.opening import open_backend, read_access
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher
@@ -68,10 +66,10 @@ def start(half: Half) -> Callable[[], None]:
     lease = Lease(lease_api, settings.namespace, settings.identity)
     is_leader = lease.is_leader if settings.leader_election else lambda: True
     cache = Cache(settings.cache_bytes)
-    access = AwsAccess(aws_settings(os.environ))
+    access = read_access(os.environ)
 
     def open_lane(lane: Lane) -> Backend:
-        return open_backend(lane.backend, lane.identity, lane.region, access)
+        return open_backend(lane.backend, lane.identity, lane.scope, access)
 
     fetcher = Fetcher(open_lane, cache, metrics)
     reconciler = Reconciler(

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from externalsecret.dialect.contract import Defaults
 from externalsecret.errors import GiveUp
-from externalsecret.manifest import Defaults
 from hark.bytesize import parse_bytes
 from hark.duration import format_duration
 from hark.environment import DEFAULTS, Environment, refusal

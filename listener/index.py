@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from externalsecret import identity
+from externalsecret.dialect.contract import Defaults
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend, SecretId
 from externalsecret.ledger import Heard, Ledger, is_covered, read_ledger
-from externalsecret.manifest import Defaults, Manifest, is_managed, read_manifest
+from externalsecret.manifest import Manifest, is_managed, read_manifest
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from listener.concern import concerns

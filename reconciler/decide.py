@@ -2,14 +2,16 @@
 
 Fed by the ledger, the manifest and the backends' answers; feeds the reconcile story.
 
-    a job that begins with   finds                                        and ends as, or goes on
-    with ----------------------   ------------------------------------------
-    ---------------------------- a look                   what the Secret holds is current
-    Covered the same, but the note names no version      Later, once or twice something else is
-    current                    a read of it a read                   the version that was announced
-    or expected   Settled another version                              a look a look after a read
-    what was read is current                     Settled something else is current
-    a read of it any                      the announced version is not there yet       Later
+    begins with   and finds                                       goes on with, or ends as
+    ------------  ----------------------------------------------  ------------------------
+    a look        what the Secret holds is current                Covered
+    a look        the same, but the note names no version         Later, once or twice
+    a look        something else is current                       a read of it
+    a read        the version that was announced or expected      Settled
+    a read        another version                                 a look
+    a look after  what was read is current                        Settled
+    a look after  something else is current                       a read of it
+    any           the announced version is not there yet          Later
 
 Guarantees: ids and versions decide what is covered. The event's time only decides whether a look
 goes before a read, which costs a look and never an answer.

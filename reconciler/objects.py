@@ -19,9 +19,10 @@ from typing import Any
 
 import structlog
 
+from externalsecret.dialect.contract import Defaults
 from externalsecret.errors import GiveUp, whereabouts
 from externalsecret.ledger import is_covered
-from externalsecret.manifest import Defaults, Manifest, is_managed, read_manifest
+from externalsecret.manifest import Manifest, is_managed, read_manifest
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from externalsecret.resource import ExternalSecret, read_resource

@@ -15,11 +15,11 @@ from reconciler.backends.contract import Look, Read
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Requests that travel together: one system, asked as one identity in one region."""
+    """Requests that travel together: one system, asked as one identity in one scope."""
 
     backend: Backend
     identity: Identity
-    region: str
+    scope: str
 
 
 ReadKey = tuple[Lane, str]
@@ -57,4 +57,4 @@ class Answer:
 
 def lane_of(manifest: Manifest, reference: Reference) -> Lane:
     """The lane in which a manifest's reference travels."""
-    return Lane(manifest.backend, manifest.identity, reference.region)
+    return Lane(manifest.backend, manifest.identity, reference.scope)

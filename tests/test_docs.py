@@ -8,7 +8,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from externalsecret.manifest import Defaults, read_manifest
+from externalsecret.dialect.contract import Defaults
+from externalsecret.manifest import read_manifest
 from hark.commands import main
 from hark.variables import VARIABLES
 from listener.metrics import ListenerMetrics

@@ -1,23 +1,43 @@
 """Opens the backend that a reference speaks of, and imports its SDK only then.
 
-Fed by the composition with the kind, identity and region of references; feeds reconciler.fetch and
+Fed by the composition with the kind, identity and scope of references; feeds reconciler.fetch and
 reconciler.sweep.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from externalsecret.identity import Backend as Kind
 from externalsecret.reference import Identity
 from reconciler.backends.awsclient import AwsAccess
+from reconciler.backends.awssettings import aws_settings
 from reconciler.backends.contract import Backend
 
 
-def open_backend(kind: Kind, identity: Identity, region: str, access: AwsAccess) -> Backend:
-    """A backend for one identity and region. Asks the cloud for nothing yet, so it cannot fail."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Clients and credentials of every system, each made when it is first used."""
+
+    aws: AwsAccess
+
+    def close(self) -> None:
+        """Let go of all of them; waits for no call."""
+        self.aws.close()
+
+
+def read_access(environ: Mapping[str, str]) -> Access:
+    """How the environment says that each system is reached. Raises GiveUp (InvalidSetting)."""
+    return Access(AwsAccess(aws_settings(environ)))
+
+
+def open_backend(kind: Kind, identity: Identity, scope: str, access: Access) -> Backend:
+    """A backend for one identity and scope. Asks the cloud for nothing yet, so it cannot fail."""
     if kind is Kind.SECRETS_MANAGER:
         from reconciler.backends.secretsmanager import (  # noqa: PLC0415 - imports its SDK
             SecretsManager,
         )
 
-        return SecretsManager(access, identity.role_arn, region)
+        return SecretsManager(access.aws, identity.role_arn, scope)
     from reconciler.backends.parameterstore import ParameterStore  # noqa: PLC0415 - as above
 
-    return ParameterStore(access, identity.role_arn, region)
+    return ParameterStore(access.aws, identity.role_arn, scope)

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
+from externalsecret.dialect.contract import Defaults
 from externalsecret.entrykey import entry_key, split_parameter
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend
 from externalsecret.manifest import (
     MAX_REFERENCES,
-    Defaults,
     ItemKind,
     Manifest,
     is_managed,
@@ -99,12 +99,12 @@ def test_the_spec_names_the_region_or_the_settings_do(
 ) -> None:
     spec = {"backendType": "secretsManager", "data": [item()], **fields}
     (reference,) = read_manifest(spec, defaults).references.values()
-    assert (reference.region, reference.secret.region) == (region, region)
+    assert (reference.scope, reference.secret.region) == (region, region)
 
 
 def test_an_arn_brings_its_own_region_unless_the_spec_names_one() -> None:
     (reference,) = secrets(item(ARN)).references.values()
-    assert reference.region == "us-east-1"
+    assert reference.scope == "us-east-1"
     assert reference.secret.account == "123456789012"
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from externalsecret import identity
+from externalsecret.dialect.contract import Defaults
 from externalsecret.identity import Backend
-from externalsecret.manifest import Defaults, Manifest, read_manifest
+from externalsecret.manifest import Manifest, read_manifest
 from externalsecret.reference import Identity, Reference, Select, Selector
 from externalsecret.resource import ExternalSecret, read_resource
 from reconciler.reads import Lane

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from externalsecret.dialect.contract import Defaults
 from externalsecret.identity import SecretId, parameter, secrets_manager, secrets_manager_arn
 from externalsecret.ledger import Heard, Synced
-from externalsecret.manifest import Defaults, read_manifest
+from externalsecret.manifest import read_manifest
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key, Reflector
 from fakes.kubeapi import FakeKubeApi

@@ -10,9 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from externalsecret.dialect.contract import Defaults
 from externalsecret.errors import Retry
 from externalsecret.kubeapi import ApiRefusal, ApiRetry
-from externalsecret.manifest import Defaults, read_manifest
+from externalsecret.manifest import read_manifest
 from externalsecret.reflect import Key
 from fakes.kubeapi import FakeKubeApi
 from fakes.source import PATIENCE, Call, FakeSource

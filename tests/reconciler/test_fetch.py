@@ -19,7 +19,7 @@ from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Ask, Lane, Verb
 
 READ_DB = (Verb.READ, entry_of("db"))
-FAR_LANE = replace(LANE, region="us-east-1")
+FAR_LANE = replace(LANE, scope="us-east-1")
 
 
 class Stepped:

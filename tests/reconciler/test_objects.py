@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from externalsecret.manifest import Defaults, Manifest, read_manifest
+from externalsecret.dialect.contract import Defaults
+from externalsecret.manifest import Manifest, read_manifest
 from externalsecret.reference import Identity
 from fakes.resources import (
     DEFAULTS,

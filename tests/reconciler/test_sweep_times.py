@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from externalsecret.manifest import Defaults
+from externalsecret.dialect.contract import Defaults
 from reconciler.backends.contract import Backend
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher

@@ -8,10 +8,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from externalsecret.dialect.contract import Defaults
 from externalsecret.kubeapi import GROUP_PATH, KubeApi
 from externalsecret.kubeevents import Recorder
 from externalsecret.ledger import Heard
-from externalsecret.manifest import Defaults
 from externalsecret.reflect import Key
 from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE
 from fakes.kubeapi import FakeKubeApi

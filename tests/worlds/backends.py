@@ -16,7 +16,7 @@ from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awssettings import AwsSettings
 from reconciler.backends.contract import Backend, Binary, Read, Value
 from reconciler.backends.memory import MemoryBackend
-from reconciler.backends.opening import open_backend
+from reconciler.backends.opening import Access, open_backend
 from testbed.actions import Action, answer
 from testbed.moto import REGION
 from testbed.proxy import WireProxy
@@ -162,7 +162,7 @@ class AwsWorld(World):
         """The environment must already lead the SDK to the proxy."""
         self.proxy = proxy
         self.access = AwsAccess(settings)
-        self.backend = open_backend(self.kind, Identity(), REGION, self.access)
+        self.backend = open_backend(self.kind, Identity(), REGION, Access(self.access))
         self._rules: list[Rule] = []
 
     def befall(self, trouble: Trouble) -> None:

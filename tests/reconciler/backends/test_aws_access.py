@@ -18,7 +18,7 @@ from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awssession import Sessions
 from reconciler.backends.awssettings import AwsSettings, aws_settings
 from reconciler.backends.contract import Backend, Read
-from reconciler.backends.opening import open_backend
+from reconciler.backends.opening import Access, open_backend
 from testbed.actions import answer, hold_until
 from testbed.moto import REGION
 from testbed.proxy import WireProxy
@@ -59,7 +59,7 @@ def access(wire: WireProxy, clock: Clock) -> Iterator[AwsAccess]:
 
 
 def secrets_of(access: AwsAccess, role: str = ROLE, region: str = REGION) -> Backend:
-    return open_backend(Kind.SECRETS_MANAGER, Identity(role), region, access)
+    return open_backend(Kind.SECRETS_MANAGER, Identity(role), region, Access(access))
 
 
 def read(backend: Backend) -> Read:
@@ -118,7 +118,7 @@ def test_a_role_is_let_go_with_its_last_backend_and_assumed_anew_when_it_is_used
     access: AwsAccess, wire: WireProxy
 ) -> None:
     here, there = secrets_of(access), secrets_of(access, region="us-east-1")
-    parameters = open_backend(Kind.PARAMETER_STORE, Identity(ROLE), REGION, access)
+    parameters = open_backend(Kind.PARAMETER_STORE, Identity(ROLE), REGION, Access(access))
     for backend in (here, there):
         read(backend)
     parameter = reference(Kind.PARAMETER_STORE, "/db", LATEST)
@@ -276,8 +276,8 @@ from externalsecret.reference import Identity
 from reconciler.backends import contract, memory
 from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awssettings import aws_settings
-from reconciler.backends.opening import open_backend
-access = AwsAccess(aws_settings({}))
+from reconciler.backends.opening import Access, open_backend
+access = Access(AwsAccess(aws_settings({})))
 assert not {"boto3", "botocore"} & set(sys.modules)
 open_backend(Backend.PARAMETER_STORE, Identity(), "", access)
 assert "botocore" in sys.modules
