@@ -12,6 +12,9 @@ KES_SPEC_FIELDS = {
 }
 
 
+OWN_SPEC_FIELDS = {"location", "suspend", "sweepInterval", "deletionPolicy", "onTypeChange"}
+
+
 def _schema() -> dict[str, Any]:
     version: dict[str, Any] = yaml.safe_load(definitions.crd())["spec"]["versions"][0]
     schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]
@@ -45,8 +48,9 @@ def test_the_definition_has_the_identity_that_kes_gave_it() -> None:
     assert [version["name"] for version in crd["spec"]["versions"]] == ["v1"]
 
 
-def test_spec_has_the_fields_of_kes_and_no_others() -> None:
-    assert set(_schema()["properties"]["spec"]["properties"]) == KES_SPEC_FIELDS
+def test_spec_has_the_fields_of_kes_and_those_of_hark() -> None:
+    assert set(_schema()["properties"]["spec"]["properties"]) == KES_SPEC_FIELDS | OWN_SPEC_FIELDS
+    assert not KES_SPEC_FIELDS & OWN_SPEC_FIELDS
 
 
 def test_every_field_has_a_description() -> None:
