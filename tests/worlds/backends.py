@@ -1,8 +1,10 @@
 """Each backend with its surroundings behind one face, for the tests that all of them pass."""
 
+import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.identity import Backend as Kind
 from externalsecret.identity import SecretId
 from externalsecret.reference import Identity, Reference, Select, Selector
+from reconciler import base64text
 from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awssettings import AwsSettings
 from reconciler.backends.contract import Backend, Binary, Read, Value
@@ -30,23 +33,29 @@ if TYPE_CHECKING:
 CURRENT = Selector(Select.LABEL, "AWSCURRENT")
 LATEST = Selector(Select.LATEST)
 SETTINGS = AwsSettings(connect_timeout=5, read_timeout=20)
+RETRY_AFTER = 7
+"""Seconds that a throttled answer asks to wait, in whatever form the system has for it."""
 
 
 class Trouble(Enum):
-    """What may befall every call of a backend: (HTTP status, AWS's code, AWS's message)."""
+    """What may befall every call of a backend: (HTTP status, AWS's code, AWS's message).
+
+    THROTTLED says in every world that the caller shall wait for RETRY_AFTER seconds.
+    """
 
     DENIED = (400, "AccessDeniedException", "User: hark is not authorized.")
     THROTTLED = (400, "ThrottlingException", "Rate exceeded")
     BROKEN = (503, "ServiceUnavailable", "Try later.")
 
-    def on_the_wire(self, headers: Mapping[str, str] | None = None) -> Action:
+    def on_the_wire(self) -> Action:
         status, code, message = self.value
+        headers = {"Retry-After": str(RETRY_AFTER)} if self is Trouble.THROTTLED else None
         return refusal(code, message, status=status, headers=headers)
 
     def in_memory(self) -> HarkError:
         reasons = {
             Trouble.DENIED: GiveUp("no", reason="Denied"),
-            Trouble.THROTTLED: Retry("slow", reason="Throttled"),
+            Trouble.THROTTLED: Retry("slow", reason="Throttled", after=RETRY_AFTER),
             Trouble.BROKEN: Retry("away", reason="BackendUnavailable"),
         }
         return reasons[self]
@@ -77,6 +86,10 @@ class World(ABC):
     """A backend and the means to change what it sees."""
 
     backend: Backend
+    largest = 64 * 1024
+    """Bytes of the largest value that is tried: 64 KiB, or less where the system holds less."""
+    keeps_bytes = True
+    """False where the system keeps text alone: there bytes lie as base64, and isBinary decodes."""
 
     @abstractmethod
     def put(self, name: str, value: bytes) -> str:
@@ -113,8 +126,33 @@ class World(ABC):
     def read(self, one: Reference) -> Read:
         return self.backend.read([one])[one.entry]
 
+    def revealed(self, read: Read) -> bytes:
+        """The value that `put` was given, out of the form in which the system hands it out."""
+        return revealed(read)
+
+    def put_bytes(self, name: str, value: bytes) -> str:
+        """As `put`, for what is no text."""
+        return self.put(name, value if self.keeps_bytes else base64.b64encode(value))
+
+    def revealed_bytes(self, read: Read) -> bytes:
+        """What `put_bytes` was given."""
+        value = self.revealed(read)
+        return value if self.keeps_bytes else base64text.decode(value.decode())
+
     def close(self) -> None:
         self.backend.close()
+
+
+class RemoteWorld(World):
+    """A world that is reached over a network."""
+
+    @abstractmethod
+    def backend_at(self, address: str, timeout: float) -> Backend:
+        """Another backend of this kind, whose server is at `address` (host:port, by http or https
+        as this SDK likes) and that waits no longer than `timeout` seconds for an answer.
+
+        With credentials that need no server of their own, or one that answers.
+        """
 
 
 class MemoryWorld(World):
@@ -153,7 +191,7 @@ class MemoryWorld(World):
         return self.backend.calls.total()
 
 
-class AwsWorld(World):
+class AwsWorld(RemoteWorld):
     """What the two AWS backends share: the wire."""
 
     kind: Kind
@@ -177,6 +215,17 @@ class AwsWorld(World):
 
     def operations(self) -> list[str]:
         return [entry.head.aws_operation for entry in self.proxy.log]
+
+    def backend_at(self, address: str, timeout: float) -> Backend:
+        there = f"http://{address}"
+        settings = replace(
+            SETTINGS,
+            endpoint_sm=there,
+            endpoint_ssm=there,
+            connect_timeout=timeout,
+            read_timeout=timeout,
+        )
+        return open_backend(self.kind, Identity(), REGION, Access(AwsAccess(settings)))
 
     def close(self) -> None:
         super().close()
@@ -217,6 +266,10 @@ class SecretsManagerWorld(AwsWorld):
 
 class ParameterStoreWorld(AwsWorld):
     kind = Kind.PARAMETER_STORE
+    largest = (
+        8 * 1024
+    )  # of an advanced parameter: "Managing parameter tiers", Systems Manager guide
+    keeps_bytes = False
     calls_for_fifty = 5
     # moto describes ten at a time, whatever page was asked for, and one empty page.
     calls_to_sweep_fifty = 6
@@ -229,7 +282,11 @@ class ParameterStoreWorld(AwsWorld):
 
     def put(self, name: str, value: bytes) -> str:
         self.admin.put_parameter(
-            Name=name, Value=value.decode(), Type="SecureString", Overwrite=True
+            Name=name,
+            Value=value.decode(),
+            Type="SecureString",
+            Tier="Intelligent-Tiering",
+            Overwrite=True,
         )
         made = self.admin.get_parameter(Name=name)["Parameter"]
         return f"{made['Version']}@{int(made['LastModifiedDate'].timestamp())}"

@@ -7,8 +7,17 @@ import pytest
 from testbed.cluster import Cluster
 from testbed.moto import Moto
 from testbed.proxy import WireProxy
-from worlds.backends import MemoryWorld, ParameterStoreWorld, SecretsManagerWorld, World
+from worlds.backends import (
+    MemoryWorld,
+    ParameterStoreWorld,
+    RemoteWorld,
+    SecretsManagerWorld,
+    World,
+)
 from worlds.spine import Spine
+
+REMOTE_WORLDS = ["secrets", "parameters"]
+"""The fixture of each backend that is reached over a network."""
 
 
 @pytest.fixture
@@ -35,12 +44,22 @@ def parameters(wire: WireProxy, moto: Moto) -> Iterator[ParameterStoreWorld]:
     world.close()
 
 
-@pytest.fixture(params=["memory", "secrets", "parameters"])
+@pytest.fixture
+def memory() -> MemoryWorld:
+    return MemoryWorld()
+
+
+@pytest.fixture(params=["memory", *REMOTE_WORLDS])
 def world(request: pytest.FixtureRequest) -> World:
-    if request.param == "memory":
-        return MemoryWorld()
     found = request.getfixturevalue(request.param)
     assert isinstance(found, World)
+    return found
+
+
+@pytest.fixture(params=REMOTE_WORLDS)
+def remote_world(request: pytest.FixtureRequest) -> RemoteWorld:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, RemoteWorld)
     return found
 
 

@@ -354,16 +354,6 @@ def test_retry_after_is_passed_on(
     assert read.after == after
 
 
-def test_a_wrong_endpoint_is_tried_again_and_named(secrets: SecretsManagerWorld) -> None:
-    nobody = AwsAccess(replace(SETTINGS, endpoint_sm="http://127.0.0.1:9"))
-    backend = SecretsManager(nobody, "", REGION)
-    one = secrets.current("db")
-    read = backend.read([one])[one.entry]
-    nobody.close()
-    assert isinstance(read, Retry)
-    assert "127.0.0.1" in read.message
-
-
 @pytest.mark.parametrize("status", [200, 400, 404, 502])
 def test_an_answer_that_is_not_of_aws_shows_nothing_of_itself(
     secrets: SecretsManagerWorld, status: int
