@@ -3,13 +3,14 @@ everybody's.
 
 Used by the backends for what they cannot ask in one call. Guarantees that once the identity itself
 is refused, throttled or cut off, the rest are not asked but get that answer: they would only feed a
-throttle, or wait for a timeout each. `each` gives an answer to each question, `together` to those
-that a batch settles.
+throttle, or wait for a timeout each. `each` and `at_once` give an answer to each question,
+`together` to those that a batch settles.
 """
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from externalsecret.errors import HarkError, Retry
 from reconciler.backends import reasons
@@ -37,6 +38,75 @@ def each(
             if error.reason in reasons.OF_THE_IDENTITY:
                 stopped = error
     return answers
+
+
+def at_once(
+    questions: Mapping[str, Question], ask: Callable[[Question], Answer], most: int
+) -> dict[str, Answer | HarkError]:
+    """As `each`, where every question is a call of its own: at most `most` calls at the same time.
+
+    The caller's thread takes its part, so one question costs no thread. What `ask` raises beside
+    HarkError is raised here.
+    """
+    round_ = _Round(questions, ask)
+    others = [
+        threading.Thread(target=round_.work, name=f"asking-{number}", daemon=True)
+        for number in range(1, min(most, len(questions)))
+    ]
+    for one in others:
+        one.start()
+    round_.work()
+    for one in others:
+        one.join()
+    return round_.answers()
+
+
+class _Round(Generic[Question, Answer]):
+    """Questions that several threads take from, one after the other."""
+
+    def __init__(
+        self, questions: Mapping[str, Question], ask: Callable[[Question], Answer]
+    ) -> None:
+        self._questions = questions
+        self._open: Iterator[tuple[str, Question]] = iter(questions.items())
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._found: dict[str, Answer | HarkError] = {}
+        self._stopped: HarkError | None = None
+        self._fault: Exception | None = None
+
+    def work(self) -> None:
+        """Ask until nothing is open; for several threads."""
+        while True:
+            with self._lock:
+                taken = None if self._stopped or self._fault else next(self._open, None)
+            if taken is None:
+                return
+            self._ask_one(*taken)
+
+    def answers(self) -> dict[str, Answer | HarkError]:
+        """All of them, in the order of the questions, once every thread has ended."""
+        if self._fault is not None:
+            raise self._fault
+        found = self._found
+        if self._stopped is not None:
+            for name in self._questions:
+                found.setdefault(name, self._stopped)
+        return {name: found[name] for name in self._questions}
+
+    def _ask_one(self, name: str, question: Question) -> None:
+        try:
+            answer: Answer | HarkError = self._ask(question)
+        except HarkError as error:
+            answer = error
+        except Exception as fault:  # noqa: BLE001 - raised again in the caller's thread
+            with self._lock:
+                self._fault = fault
+            return
+        with self._lock:
+            self._found[name] = answer
+            if isinstance(answer, HarkError) and answer.reason in reasons.OF_THE_IDENTITY:
+                self._stopped = self._stopped or answer
 
 
 class Denial:
