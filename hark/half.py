@@ -45,6 +45,8 @@ class Half:
         self.stop = stop
         self.api: KubeApi = connect(settings.kubeconfig, connections=settings.workers + 8)
         self.registry = make_registry()
+        self.expositions: list[Callable[[], str]] = []
+        """Further lines for Prometheus, of what writes its own."""
         self.reflectors: list[Reflector] = []
         self.failure: HarkError | None = None
         """Why this half ends although nobody asked it to."""
@@ -117,7 +119,9 @@ class Half:
 
         `start` returns what is to be done at the end.
         """
-        app = health_app(self.registry, alive=self._dead, ready=self._unready)
+        app = health_app(
+            self.registry, alive=self._dead, ready=self._unready, expositions=self.expositions
+        )
         with Served(app, self._port) as served:
             log.info("half.starting", half=self.name, port=served.port)
             for warning in self.settings.warnings:

@@ -11,7 +11,7 @@ a problem, not an error page.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -20,10 +20,12 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     GCCollector,
+    Metric,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 Problems = Callable[[], list[str]]
 """Sentences about what is wrong now; empty if nothing is."""
@@ -45,13 +47,27 @@ def make_registry() -> CollectorRegistry:
     return registry
 
 
-def health_app(registry: CollectorRegistry, *, alive: Problems, ready: Problems) -> App:
-    """The application; `alive` and `ready` are asked in each request and must not block."""
+def health_app(
+    registry: CollectorRegistry,
+    *,
+    alive: Problems,
+    ready: Problems,
+    expositions: Sequence[Callable[[], str]] = (),
+) -> App:
+    """The application; `alive` and `ready` are asked in each request and must not block.
+
+    `expositions` give lines for Prometheus beside those of the registry.
+    """
+
+    def metrics() -> bytes:
+        more = "".join(lines() for lines in expositions)
+        return generate_latest(_WithoutCreated(registry)) + more.encode()
+
     answers: dict[str, Callable[[], Answer]] = {
         "/": lambda: _json(HTTPStatus.OK, {"name": "hark", "paths": sorted(answers)}),
         "/healthz": lambda: _checked(alive),
         "/readyz": lambda: _checked(ready),
-        "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)),
+        "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, metrics()),
     }
 
     def app(environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -67,6 +83,18 @@ def health_app(registry: CollectorRegistry, *, alive: Problems, ready: Problems)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return app
+
+
+class _WithoutCreated(Collector):
+    """A registry without the time at which each counter began, which would double its series."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [one for one in metric.samples if one.name != f"{metric.name}_created"]
+            yield metric
 
 
 def _answer(environ: Mapping[str, Any], answers: Mapping[str, Callable[[], Answer]]) -> Answer:

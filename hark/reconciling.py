@@ -65,6 +65,8 @@ def start(half: Half) -> Callable[[], None]:
     lease_api = connect(settings.kubeconfig, connections=2, timeout=_LEASE_TIMEOUT)
     lease = Lease(lease_api, settings.namespace, settings.identity)
     is_leader = lease.is_leader if settings.leader_election else lambda: True
+    metrics.sync_calls.served = lambda: objects.keys() if is_leader() else ()
+    half.expositions.append(metrics.sync_calls.exposition)
     cache = Cache(settings.cache_bytes)
     access = read_access(os.environ)
 

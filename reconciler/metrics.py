@@ -5,6 +5,8 @@ Fed by all of reconciler; feeds the registry it is given (one per process).
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from reconciler.synccalls import SyncCalls
+
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600)
 
 
@@ -12,6 +14,8 @@ class ReconcilerMetrics:
     """The reconciler's counters, gauges and histograms, with units in their names."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.sync_calls = SyncCalls()
+        """Not in the registry: it writes its own lines."""
         self.value_reads = Counter(
             "hark_reconciler_value_reads",
             "Secret values read from a backend.",

@@ -163,7 +163,10 @@ class Reconciler:
             self._parts.queue.add_after(es.key, delay)
         if one is not None and one.wait is not None:
             self._parts.queue.add_after(es.key, one.wait)
-        is_told = self._is_quiet(es, outcome) or self._write_status(es, outcome)
+        is_quiet = self._is_quiet(es, outcome)
+        is_told = is_quiet or self._write_status(es, outcome)
+        if is_told and not is_quiet:
+            self._parts.metrics.sync_calls.count(es, is_success=error is None)
         if error is None and is_told:
             # Not before: a status that is refused again and again waits longer each time.
             self._parts.backoff.forget(es.key)

@@ -120,3 +120,10 @@ def test_a_taken_port_is_refused_with_a_sentence(served: Served, half: Half) -> 
     with pytest.raises(GiveUp, match="set METRICS_PORT") as refusal:
         Served(app, served.port)
     assert refusal.value.reason == "PortTaken"
+
+
+def test_metrics_tell_no_times_at_which_counters_began(served: Served, half: Half) -> None:
+    Counter("told", "How often.", registry=half.registry).inc()
+    _, text = _ask(served, "/metrics")
+    assert "told_total 1.0" in text
+    assert "_created" not in text
