@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
+from externalsecret.duration import parse_duration
 from externalsecret.errors import GiveUp
-from hark.duration import parse_duration
 from hark.variables import VARIABLES
 
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}

@@ -6,7 +6,6 @@ Run by `hark reconcile` and `hark run`.
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -31,7 +30,8 @@ from reconciler.objects import Objects
 from reconciler.reads import Lane
 from reconciler.reconcile import Parts, Reconciler
 from reconciler.rereads import Rereads
-from reconciler.sweep import Sweeper, SweepTimes
+from reconciler.sweep import Sweeper
+from reconciler.swept import Swept
 from reconciler.tidy import keep_tidy
 from reconciler.workqueue import WorkQueue
 
@@ -60,6 +60,7 @@ def start(half: Half) -> Callable[[], None]:
         queue.add(key, urgent=urgent)
 
     objects = Objects(settings.defaults, settings.instance_id, wake)
+    metrics.suspended.set_function(objects.suspended)
     live = LiveSecrets(wake)
     # A connection of its own: one slow answer must not cost the lead.
     lease_api = connect(settings.kubeconfig, connections=2, timeout=_LEASE_TIMEOUT)
@@ -99,18 +100,17 @@ def start(half: Half) -> Callable[[], None]:
         for number in range(settings.workers):
             half.spawn(f"worker-{number}", reconciler.work)
         half.spawn("tidy", lambda: keep_tidy(objects, fetcher, cache, half.stop))
-        if settings.sweep_interval is not None:
-            times = _times(lease, settings)
-            sweeper = Sweeper(
-                objects,
-                fetcher,
-                cache,
-                metrics,
-                wake,
-                interval=settings.sweep_interval,
-                times=times,
-            )
-            half.spawn("sweep", lambda: sweeper.run(half.stop, is_leader))
+        # Even without a sweep of the installation: objects may ask for one of their own.
+        sweeper = Sweeper(
+            objects,
+            fetcher,
+            cache,
+            metrics,
+            wake,
+            interval=settings.sweep_interval,
+            times=lease if settings.leader_election else Swept(time.time),
+        )
+        half.spawn("sweep", lambda: sweeper.run(half.stop, is_leader))
 
     def end() -> None:
         queue.close()
@@ -143,11 +143,3 @@ def _follow(half: Half, objects: Objects, queue: WorkQueue, is_leader: Callable[
             for key in objects.keys():  # noqa: SIM118 - not a dictionary
                 queue.add(key, urgent=False)
         led = leads
-
-
-def _times(lease: Lease, settings: Settings) -> SweepTimes:
-    """The Lease keeps the time of the last sweep, so that idle objects cost no write."""
-    if settings.leader_election:
-        return SweepTimes(lease.last_sweep, lease.record_sweep)
-    kept: deque[float] = deque(maxlen=1)
-    return SweepTimes(lambda: kept[-1] if kept else None, kept.append)

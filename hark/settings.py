@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from externalsecret.dialect.contract import Defaults
+from externalsecret.duration import format_duration
 from externalsecret.errors import GiveUp
 from hark.bytesize import parse_bytes
-from hark.duration import format_duration
 from hark.environment import DEFAULTS, Environment, refusal
 from hark.queues import read_queues
 
@@ -58,7 +58,7 @@ class Settings:
 
     queues: tuple["QueueUrl", ...]
     sweep_interval: float | None
-    """None: no sweep."""
+    """None: only of objects that ask for one."""
     watched_namespaces: tuple[str, ...]
     """Empty: the whole cluster."""
     instance_id: str
@@ -135,8 +135,9 @@ def _refuse_unserved(read: Environment) -> None:
 def _sweep_interval(read: Environment) -> float | None:
     if read.is_present("DISABLE_POLLING"):
         read.warnings.append(
-            "DISABLE_POLLING is present (its value does not count), so there is no sweep: a change "
-            "that no event announces is never found. Remove it to have the safety net."
+            "DISABLE_POLLING is present (its value does not count), so nothing is swept but objects "
+            "with a spec.sweepInterval: a change of others that no event announces is never found. "
+            "Remove it to have the safety net."
         )
         return None
     poller = "POLLER_INTERVAL_MILLISECONDS"

@@ -25,7 +25,8 @@ VARIABLES = (
     Variable(
         "HARK_SWEEP_INTERVAL",
         "6h",
-        "How often versions are compared for changes that no event announced (1s to 30d).",
+        "How often versions are compared for changes that no event announced (1s to 30d); of an "
+        "object with a spec.sweepInterval that one counts.",
     ),
     Variable(
         "POLLER_INTERVAL_MILLISECONDS",
@@ -35,7 +36,8 @@ VARIABLES = (
     Variable(
         "DISABLE_POLLING",
         "",
-        "If present, even empty: no sweep. What was not announced is then never found.",
+        "If present, even empty: no sweep, but of objects with a spec.sweepInterval. What was not "
+        "announced is then never found.",
     ),
     Variable(
         "WATCHED_NAMESPACES",

@@ -1,8 +1,8 @@
 """Who may write: one replica of the reconciler, by a Lease of coordination.k8s.io.
 
 Fed by the Lease in the API server, which every replica tries to take or renew; feeds every writer,
-which asks `is_leader` before each write. The Lease also carries when was last swept, so that a
-restart neither repeats a sweep nor needs a write to an idle object.
+which asks `is_leader` before each write. The Lease also carries when was last swept
+(reconciler.swept), so that a restart neither repeats a sweep nor needs a write to an idle object.
 
 Guarantees: a leader that could not renew knows so by its own clock, even while a request hangs,
 five seconds before another may take over; the time that another wrote is never compared with a
@@ -20,7 +20,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -28,9 +27,9 @@ import structlog
 
 from externalsecret.errors import HarkError
 from externalsecret.kubeapi import ApiRefusal, ApiRetry, KubeApi
+from reconciler.swept import Swept, micro_time
 
 _NOT_AS_WE_LEFT_IT = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}
-LAST_SWEEP = "externalsecrets.kubernetes-client.io/last-sweep"
 
 log = structlog.get_logger()
 
@@ -82,25 +81,22 @@ class Lease:
         """The Lease as our last write left it; None when that is not known."""
         self._seen: tuple[Any, ...] = ()
         self._seen_at = 0.0
-        self._swept: float | None = None
+        self._swept = Swept(now)
 
     def is_leader(self) -> bool:
         """Whether a write may be sent now. Cheap; ask before each."""
         return self._clock() < self._leads_until
 
-    def last_sweep(self) -> float | None:
-        """When was last swept, by any replica, in seconds since 1970; None if nobody knows.
+    def last_sweep(self, own: float | None = None) -> float | None:
+        """When was last swept; see SweepTimes.
 
         Known once this replica has seen the Lease, so at the latest when it leads.
         """
-        return self._swept
+        return self._swept.last_sweep(own)
 
-    def record_sweep(self, epoch: float) -> None:
-        """Remember a sweep, given in seconds since 1970; written with the next renewal."""
-        known = self._swept
-        # A clock that stepped back left a time that no sweep can have had.
-        if known is None or known < epoch or known > self._now():
-            self._swept = epoch
+    def record_sweep(self, epoch: float, own: float | None = None) -> None:
+        """Remember a sweep; written with the next renewal."""
+        self._swept.record_sweep(epoch, own)
 
     def run(self, wait: Callable[[float], bool]) -> None:
         """Take and renew until `wait(seconds)`, an Event's, returns true; then release.
@@ -176,10 +172,7 @@ class Lease:
         if seen != self._seen:
             self._seen = seen
             self._seen_at = self._clock()
-        written = _epoch((lease["metadata"].get("annotations") or {}).get(LAST_SWEEP))
-        if written is not None:
-            # From a clock that was ahead: it must not keep off the sweep until then.
-            self.record_sweep(min(written, self._now()))
+        self._swept.learn(lease["metadata"].get("annotations") or {})
 
     def _is_free(self, lease: Mapping[str, Any]) -> bool:
         spec = lease["spec"]
@@ -197,7 +190,7 @@ class Lease:
 
     def _body(self, lease: Mapping[str, Any], holder: str) -> dict[str, Any]:
         spec = dict(lease.get("spec") or {})
-        now = _micro_time(self._now())
+        now = micro_time(self._now())
         if holder and spec.get("holderIdentity") != holder:
             transitions = spec.get("leaseTransitions") or 0
             spec["leaseTransitions"] = transitions + 1 if lease else 0
@@ -206,9 +199,9 @@ class Lease:
         spec["leaseDurationSeconds"] = self._timing.duration
         spec["renewTime"] = now
         metadata = {"name": self._name, **(lease.get("metadata") or {})}
-        if self._swept is not None:
-            annotations = metadata.get("annotations") or {}
-            metadata["annotations"] = {**annotations, LAST_SWEEP: _micro_time(self._swept)}
+        swept = self._swept.annotations()
+        if swept:
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), **swept}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
@@ -222,14 +215,3 @@ class Lease:
             self._led = leads
             said = "lease.taken" if leads else "lease.lost"
             log.info(said, lease=self._name, identity=self._identity)
-
-
-def _micro_time(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _epoch(text: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
-        return None

@@ -74,9 +74,19 @@ class ReconcilerMetrics:
             ["backend"],
             registry=registry,
         )
+        self.sweep_interval = Gauge(
+            "hark_reconciler_sweep_interval_seconds",
+            "The installation's sweep interval; 0 where DISABLE_POLLING switches it off.",
+            registry=registry,
+        )
+        self.suspended = Gauge(
+            "hark_reconciler_suspended",
+            "ExternalSecrets that are suspended.",
+            registry=registry,
+        )
         self.last_sweep = Gauge(
             "hark_reconciler_last_sweep_timestamp_seconds",
-            "When the last sweep ended.",
+            "When the last sweep of the installation ended.",
             registry=registry,
         )
         self.event_to_synced = Histogram(

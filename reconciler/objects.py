@@ -27,6 +27,7 @@ from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from externalsecret.resource import ExternalSecret, read_resource
 from reconciler.departed import Departed
+from reconciler.paces import Own, Paces
 from reconciler.reads import Lane, ReadKey, lane_of
 
 log = structlog.get_logger()
@@ -55,6 +56,7 @@ class Objects:
         self._departed = Departed(clock)
         self._reads: dict[Key, frozenset[ReadKey]] = {}
         self._readers: defaultdict[ReadKey, set[Key]] = defaultdict(set)
+        self._paces = Paces()
         self._listed = False
 
     def __len__(self) -> int:
@@ -97,6 +99,25 @@ class Objects:
                 lanes[lane].add(entry)
         return lanes
 
+    def swept(self, general: Own) -> dict[Own, dict[Lane, set[str]]]:
+        """What is to be swept, by interval; see Paces.classes."""
+        with self._lock:
+            return self._paces.classes(self._readers, general)
+
+    def own_intervals(self) -> set[float]:
+        """The sweep intervals in seconds that objects ask for."""
+        with self._lock:
+            return self._paces.intervals()
+
+    def is_suspended(self, key: Key) -> bool:
+        with self._lock:
+            return self._paces.is_suspended(key)
+
+    def suspended(self) -> int:
+        """How many objects are suspended."""
+        with self._lock:
+            return self._paces.suspended()
+
     def upsert(self, obj: dict[str, Any]) -> None:
         """An object as the watch shows it: keep it and have it looked at."""
         changed = self.replace(obj)
@@ -120,6 +141,7 @@ class Objects:
             self._departed.forget(key)
             self._versions[key] = version
             self._raw[key] = _compact(obj)
+            self._paces.note(key, obj.get("spec") or {})
             self._reads[key] = reads
             for read in reads:
                 self._readers[read].add(key)
@@ -160,6 +182,7 @@ class Objects:
     def _forget(self, key: Key) -> None:
         self._raw.pop(key, None)
         self._versions.pop(key, None)
+        self._paces.forget(key)
         for read in self._reads.pop(key, frozenset()):
             self._readers[read].discard(key)
             if not self._readers[read]:

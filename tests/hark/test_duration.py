@@ -1,7 +1,7 @@
 import pytest
 
+from externalsecret.duration import format_duration, parse_duration
 from hark.bytesize import parse_bytes
-from hark.duration import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

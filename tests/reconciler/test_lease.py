@@ -9,7 +9,8 @@ import pytest
 from externalsecret import definitions
 from externalsecret.kubeapi import ApiRefusal, ApiRetry, connect
 from fakes.kubeapi import FakeKubeApi, Request
-from reconciler.lease import LAST_SWEEP, Lease, Timing
+from reconciler.lease import Lease, Timing
+from reconciler.swept import LAST_SWEEP
 from testbed.cluster import Cluster
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/hark/leases/hark-reconciler"

@@ -1,3 +1,4 @@
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from fakes.resources import (
     spec,
     synced,
 )
+from fakes.times import Times
 from reconciler.backends.contract import Backend
 from reconciler.backends.memory import MemoryBackend
 from reconciler.cache import Cache
@@ -26,7 +28,7 @@ from reconciler.lane import LaneWork
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reads import Lane
-from reconciler.sweep import Sweeper, SweepTimes
+from reconciler.sweep import Sweeper
 
 DB = (LANE, entry_of("db"))
 HOUR = 3600.0
@@ -52,7 +54,8 @@ class Safety:
         self.backend.put("db", b"one", "v1")
         self.registry = CollectorRegistry()
         self.woken: list[tuple[str, str]] = []
-        self.times: list[float] = []
+        self.kept = Times()
+        self.times = self.kept.of[None]
         self.lanes: list[LaneWork] = []
         self.objects = Objects(DEFAULTS, "", self._wake)
         self.cache = Cache(10_000)
@@ -66,7 +69,7 @@ class Safety:
             metrics,
             self._wake,
             interval=HOUR,
-            times=SweepTimes(lambda: self.times[-1] if self.times else None, self.times.append),
+            times=self.kept,
             clock=self.clock,
             now=self.clock,
         )
@@ -334,3 +337,50 @@ def test_a_value_whose_read_failed_before_the_sweep_was_over_is_asked_for_again_
     net.run_until(lambda: net.backend.calls["sweep"] >= 2)
     assert net.clock() < 100 + 10 * 60
     assert len(net.times) == 1
+
+
+def test_who_asks_for_an_own_interval_is_swept_at_it_and_the_others_are_not(net: Safety) -> None:
+    net.backend.put("app", b"one", "v1")
+    own = {**spec(page="app"), "sweepInterval": "10m"}
+    net.objects.replace(raw("other", wanted=own))
+    net.times.append(net.clock())
+    net.run_until(lambda: len(net.times) >= 2)
+    looks = net.backend.looks
+    assert looks[DB[1]] == 1
+    assert 5 <= looks[entry_of("app")] <= 8
+    waits = [after - before for before, after in itertools.pairwise(net.kept.of[600.0])]
+    assert all(0.9 * 600 <= wait <= 1.1 * 600 + 5 for wait in waits)
+
+
+def test_a_restart_sweeps_nobody_who_was_swept_at_his_own_interval(net: Safety) -> None:
+    net.objects.replace(raw(wanted={**spec(password="db"), "sweepInterval": "10m"}, version=9))
+    net.times.append(net.clock())
+    net.kept.record_sweep(net.clock(), 600.0)
+    net.run_until(lambda: net.clock() > 100.0 + 500)
+    assert net.backend.calls["sweep"] == 0
+    net.run_until(lambda: net.clock() > 100.0 + 700)
+    assert net.backend.calls["sweep"] == 1
+
+
+def test_one_look_serves_all_who_share_a_read_at_the_shortest_interval(net: Safety) -> None:
+    for number, interval in enumerate(("10m", "20m")):
+        own = {**spec(password="db"), "sweepInterval": interval}
+        net.objects.replace(raw(f"other-{number}", wanted=own))
+    net.times.append(net.clock())
+    net.run_until(lambda: len(net.times) >= 2)
+    assert 5 <= net.backend.looks[DB[1]] <= 8
+
+
+def test_a_suspended_reader_is_not_behind(net: Safety) -> None:
+    status = {"uid": "u1", "keys": {DB[1]: {"synced": synced(manifest(password="db"), "db", "v0")}}}
+    wanted = {**spec(password="db"), "suspend": True}
+    net.objects.replace(raw("asleep", wanted=wanted, status=status))
+    net.sweeper.sweep()
+    assert net.backend.calls["look"] == 0
+    assert net.woken == []
+
+
+def test_what_only_suspended_objects_use_is_not_swept(net: Safety) -> None:
+    net.objects.replace(raw(wanted={**spec(password="db"), "suspend": True}, version=9))
+    net.sweeper.sweep()
+    assert net.backend.calls["sweep"] == 0

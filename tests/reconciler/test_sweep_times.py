@@ -7,13 +7,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from externalsecret.dialect.contract import Defaults
+from fakes.times import Times
 from reconciler.backends.contract import Backend
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reads import Lane
-from reconciler.sweep import Sweeper, SweepTimes
+from reconciler.sweep import Sweeper
 
 HOUR = 3600.0
 
@@ -33,15 +34,17 @@ class Day(threading.Event):
         return self.now > self._end
 
 
-def swept_at(interval: float, hours: float, last: float | None = None) -> list[float]:
+def swept_at(interval: float | None, hours: float, last: float | None = None) -> list[float]:
     """The times of all sweeps over no object at all, in seconds from the start."""
     return run_through(Day(hours), interval, last)
 
 
 def run_through(
-    day: Day, interval: float, last: float | None, leads: Callable[[], bool] = lambda: True
+    day: Day, interval: float | None, last: float | None, leads: Callable[[], bool] = lambda: True
 ) -> list[float]:
-    kept: list[float] = [] if last is None else [last]
+    times = Times()
+    kept = times.of[None]
+    kept += [] if last is None else [last]
     metrics = ReconcilerMetrics(CollectorRegistry())
     cache = Cache(1)
     sweeper = Sweeper(
@@ -51,7 +54,7 @@ def run_through(
         metrics,
         lambda _key, _urgent: None,
         interval=interval,
-        times=SweepTimes(lambda: kept[-1] if kept else None, kept.append),
+        times=times,
         clock=lambda: day.now,
         now=lambda: day.now,
     )
@@ -98,3 +101,7 @@ def test_who_begins_to_lead_when_a_sweep_is_overdue_sweeps_within_seconds() -> N
     day = Day(hours=1)
     (only,) = run_through(day, HOUR, -10 * HOUR, lambda: day.now > 1000)
     assert only <= 1010
+
+
+def test_where_the_installation_does_not_sweep_nothing_is_ever_due() -> None:
+    assert swept_at(None, hours=24) == []

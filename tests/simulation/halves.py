@@ -4,7 +4,6 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -34,7 +33,8 @@ from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reconcile import Parts, Reconciler
 from reconciler.rereads import Rereads
-from reconciler.sweep import Sweeper, SweepTimes
+from reconciler.sweep import Sweeper
+from reconciler.swept import Swept
 from reconciler.workqueue import WorkQueue
 from simulation.cloud import Accounts, Queue, parse
 from simulation.feed import Feed
@@ -211,7 +211,7 @@ class ReconcilerHalf:
             self.metrics,
             self._wake,
             interval=3600.0,
-            times=SweepTimes(lambda: None, _ignore),
+            times=Swept(clock.time),
             clock=clock,
             now=clock.time,
         )
@@ -246,7 +246,3 @@ class ReconcilerHalf:
 
     def _wake(self, key: Key, urgent: bool) -> None:  # noqa: FBT001 - the shape of Wake
         self.queue.add(key, urgent=urgent)
-
-
-def _ignore(_at: Any) -> None:
-    """When was swept is of no interest here."""

@@ -1,6 +1,7 @@
 """Durations as people write them in settings: 6h, 30m, 1m30s, 500ms.
 
-Pure; feeds hark.settings. A number without a unit is refused, because people mean different ones.
+Pure; feeds hark.settings and what an ExternalSecret says of its own pace. A number without a unit
+is refused, because people mean different ones.
 """
 
 import re

@@ -1,0 +1,166 @@
+"""Compare: what the backend holds against what the ledgers say was synced, one lane at a time.
+
+Used by reconciler.sweep; asks with each ExternalSecret's own identity, because no other may look.
+Feeds the work queue (through the cache's current versions) and the counter of what was found.
+
+Guarantees: metadata only, in as few calls as the API allows; a value is read only where there is no
+metadata, and then by the shared flights. A difference counts only after a fresh look at that one
+secret, since lists lag.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from externalsecret.errors import GiveUp, Retry
+from externalsecret.reference import Reference
+from externalsecret.reflect import Key
+from reconciler.backends.contract import CannotLook, Look, Value, Versions
+from reconciler.cache import Cache
+from reconciler.fetch import Fetcher
+from reconciler.load import Answers
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.objects import Objects, Wake
+from reconciler.reads import Ask, Lane, ReadKey, Verb
+from reconciler.unannounced import Unannounced
+
+log = structlog.get_logger()
+
+_NOTHING = ""
+"""Stands for the current version where there is none, or where nobody may know it."""
+Missing = Callable[[Lane, set[str]], None]
+"""Told, from another thread, which entries got no answer in the end."""
+
+
+class Comparison:
+    """Compares versions, and has the readers of what differs look."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        fetcher: Fetcher,
+        cache: Cache,
+        metrics: ReconcilerMetrics,
+        wake: Wake,
+        *,
+        unannounced: Unannounced,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._objects = objects
+        self._fetcher = fetcher
+        self._cache = cache
+        self._metrics = metrics
+        self._wake = wake
+        self._unannounced = unannounced
+        self._clock = clock
+
+    def compare(self, lane: Lane, entries: list[str], missing: Missing) -> set[str]:
+        """Compare these; those that got no answer. Raises HarkError where none could be had.
+
+        `missing` may be told of more, whose values had to be read.
+        """
+        references = []
+        for entry in entries:
+            reference = self._objects.reference((lane, entry))
+            if reference is not None:
+                references.append(reference)
+        if not references:
+            return set()
+        backend = self._fetcher.lane(lane).backend()
+        seen = backend.sweep(references)
+        doubtful = [one for one in references if self._differs((lane, one.entry), seen[one.entry])]
+        fresh = backend.look(doubtful) if doubtful else {}
+        for reference in doubtful:
+            self._take(lane, reference, fresh[reference.entry])
+        unseen = [one for one in references if isinstance(seen[one.entry], CannotLook)]
+        self._read_unseen(lane, unseen, missing)
+        looks = {**seen, **fresh}
+        return {one.entry for one in references if isinstance(looks[one.entry], Retry)}
+
+    def _differs(self, read: ReadKey, seen: Look) -> bool:
+        """Whether a reader's Secret may hold something else than what was seen."""
+        if isinstance(seen, GiveUp):
+            return True
+        if not isinstance(seen, Versions):
+            return False
+        if seen.gone or self._is_given_up(read):
+            return True
+        return bool(self._behind(read, seen.current))
+
+    def _is_given_up(self, read: ReadKey) -> bool:
+        """Whether an earlier sweep found that there is nothing to be had."""
+        return self._cache.current(read) == _NOTHING
+
+    def _behind(self, read: ReadKey, current: str | None) -> dict[Key, str | None]:
+        """The readers that synced another version, with the note that each has."""
+        behind: dict[Key, str | None] = {}
+        for key in self._objects.readers(read):
+            es = self._objects.get(key)
+            if es is None or self._objects.is_suspended(key):
+                continue
+            leaves = es.ledger.entry(read[1])
+            if leaves.synced is not None and leaves.synced.version != current:
+                behind[key] = None if leaves.heard is None else leaves.heard.id
+        return behind
+
+    def _take(self, lane: Lane, reference: Reference, seen: Look) -> None:
+        """A difference, looked at afresh."""
+        read = (lane, reference.entry)
+        if isinstance(seen, Versions) and not seen.gone:
+            if seen.current is not None:
+                self._take_version(lane, reference, seen.current)
+            return
+        if isinstance(seen, GiveUp) or (isinstance(seen, Versions) and seen.gone):
+            # What it is that stands in the way is said by the read that follows.
+            self._change(read, _NOTHING)
+
+    def _take_version(self, lane: Lane, reference: Reference, current: str) -> None:
+        read = (lane, reference.entry)
+        behind = self._behind(read, current)
+        if behind:
+            self._found_change(lane, reference, current, behind)
+        elif self._is_given_up(read):
+            # It is back as it was: whoever complains may stop.
+            self._change(read, current)
+
+    def _found_change(
+        self, lane: Lane, reference: Reference, current: str, behind: dict[Key, str | None]
+    ) -> None:
+        """Count it once, although its readers may need longer than until the next sweep."""
+        if not self._change((lane, reference.entry), current):
+            return
+        log.info("sweep.found", key=reference.key, backend=lane.backend, objects=len(behind))
+        self._metrics.found_by_sweep.labels(lane.backend).inc()
+        self._unannounced.await_note(lane, reference.entry, behind)
+
+    def _change(self, read: ReadKey, current: str) -> bool:
+        """Have the readers look if this is news; whether it was."""
+        is_news = self._cache.confirm(read, current)
+        for key in self._objects.readers(read) if is_news else ():
+            self._wake(key, False)
+        return is_news
+
+    def _read_unseen(self, lane: Lane, references: list[Reference], missing: Missing) -> None:
+        """Where there is no metadata only the value tells."""
+        since = self._clock()
+        asks = [Ask(Verb.READ, reference, since) for reference in references]
+        if asks:
+            self._fetcher.submit(lane, asks, lambda found: self._take_values(lane, found, missing))
+
+    def _take_values(self, lane: Lane, answers: Answers, missing: Missing) -> None:
+        unanswered = {slot[1] for slot, one in answers.items() if isinstance(one.result, Retry)}
+        if unanswered:
+            self._metrics.sweep_unanswered.labels(lane.backend).inc(len(unanswered))
+            log.warning("sweep.incomplete", backend=lane.backend, unanswered=len(unanswered))
+            missing(lane, unanswered)
+        for (_, entry), answer in answers.items():
+            read = (lane, entry)
+            result = answer.result
+            reference = self._objects.reference(read)
+            if reference is None:
+                continue
+            if isinstance(result, GiveUp):
+                self._change(read, _NOTHING)
+            elif isinstance(result, Value):
+                self._take_version(lane, reference, result.version)

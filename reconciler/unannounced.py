@@ -1,0 +1,67 @@
+"""Which changes that the sweep found were announced by nobody: counted, a quarter of an hour later.
+
+Fed by reconciler.compare; feeds a metric. An event may be slower than the sweep, so a change counts
+only when none of its readers has heard anything new of it in that time.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from externalsecret.reflect import Key
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.objects import Objects
+from reconciler.reads import Lane
+
+_WITHIN = 900.0
+"""Seconds that an event may come later than the sweep and still count as the announcer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A change that the sweep saw, until it is known whether an event told of it too."""
+
+    due: float
+    lane: Lane
+    entry: str
+    heard: dict[Key, str | None]
+
+
+class Unannounced:
+    """Changes that wait for their announcement."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        metrics: ReconcilerMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._objects = objects
+        self._metrics = metrics
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found: list[_Found] = []
+
+    def await_note(self, lane: Lane, entry: str, heard: dict[Key, str | None]) -> None:
+        """A change was found, when its readers had heard these notes (ids)."""
+        with self._lock:
+            self._found.append(_Found(self._clock() + _WITHIN, lane, entry, heard))
+
+    def judge(self) -> None:
+        """Count what no event told of in time."""
+        now = self._clock()
+        with self._lock:
+            due = [found for found in self._found if found.due <= now]
+            self._found = [found for found in self._found if found.due > now]
+        for found in due:
+            if not self._was_announced(found):
+                self._metrics.unannounced.labels(found.lane.backend).inc()
+
+    def _was_announced(self, found: _Found) -> bool:
+        for key, before in found.heard.items():
+            es = self._objects.get(key)
+            heard = None if es is None else es.ledger.entry(found.entry).heard
+            if heard is not None and heard.id != before:
+                return True
+        return False
