@@ -136,8 +136,8 @@ def _sweep_interval(read: Environment) -> float | None:
     if read.is_present("DISABLE_POLLING"):
         read.warnings.append(
             "DISABLE_POLLING is present (its value does not count), so there is no sweep, but of "
-            "objects with a spec.sweepInterval: a change of others that no event announces is never "
-            "found. Remove it to have the safety net."
+            "objects with a spec.sweepInterval: a change of others that no event announces is "
+            "never found. Remove it to have the safety net."
         )
         return None
     poller = "POLLER_INTERVAL_MILLISECONDS"

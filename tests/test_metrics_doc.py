@@ -17,6 +17,7 @@ UNITLESS = {
     "hark_listener_source_up",
     "hark_listener_messages_held",
     "hark_reconciler_queue_length",
+    "hark_reconciler_suspended",
 }
 
 
