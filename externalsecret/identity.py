@@ -12,6 +12,9 @@ readings, and both are kept (`name`, `other_name`).
 
 AWS facts: ARNs end with `-` and six random characters ("Secrets Manager identifiers" in the user
 guide); a parameter's leading slash folds into its ARN ("parameter/a/b" for "/a/b").
+
+Google facts: Secret Manager takes a project's id and its number for the same; what it writes itself
+(answers, notifications, most audit logs) names the number ("Resource names" in the API reference).
 """
 
 import re
@@ -20,6 +23,11 @@ from enum import StrEnum
 
 _ARN_PARTS = 6
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
+_GLOBAL = "global"
+_GOOGLE_RESOURCE = re.compile(
+    r"(?://secretmanager\.googleapis\.com/)?projects/(?P<project>[^/]+)"
+    r"(?:/locations/(?P<location>[^/]+))?/secrets/(?P<name>[^/]+)(?:/versions/[^/]+)?"
+)
 
 
 class Backend(StrEnum):
@@ -27,6 +35,7 @@ class Backend(StrEnum):
 
     SECRETS_MANAGER = "secretsmanager"
     PARAMETER_STORE = "ssm"
+    GCP_SECRET_MANAGER = "gcpsecretmanager"  # noqa: S105 - a system's name, no password
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,8 @@ class SecretId:
     region: str = ""
     account: str = ""
     partition: str = ""
+    other_account: str = ""
+    """Another name of the account: a Google project has an id and a number."""
 
     def names(self) -> tuple[str, ...]:
         """The readings of the name, likelier first."""
@@ -58,9 +69,16 @@ class SecretId:
         """Whether no part of the scope that both know differs."""
         return (
             _agree(self.region, other.region)
-            and _agree(self.account, other.account)
+            and self._shares_account(other)
             and _agree(self.partition, other.partition)
         )
+
+    def _shares_account(self, other: "SecretId") -> bool:
+        ours, theirs = self.accounts(), other.accounts()
+        return not ours or not theirs or not ours.isdisjoint(theirs)
+
+    def _accounts(self) -> set[str]:
+        return {self.account, self.other_account} - {""}
 
     def within(self, *, region: str = "", account: str = "", partition: str = "") -> "SecretId":
         """The same id with the parts filled in that it did not know."""
@@ -151,3 +169,33 @@ def parameter(key: str) -> SecretId:
         account=arn.account,
         partition=arn.partition,
     )
+
+
+def google_secret(name: str, project: str = "", location: str = "") -> SecretId:
+    """The id of a secret of Google's Secret Manager; `project` is an id or a number, as known.
+
+    Without a `location` it is a global secret, which no regional one of that name is.
+    """
+    return SecretId(Backend.GCP_SECRET_MANAGER, name, region=location or _GLOBAL, account=project)
+
+
+def google_resource(resource: str) -> SecretId | None:
+    """The id of a resource name that Google wrote (projects/1/secrets/x, with or without
+    /versions/3); None where the text is none.
+    """
+    found = _GOOGLE_RESOURCE.fullmatch(resource)
+    if found is None:
+        return None
+    return google_secret(found["name"], found["project"], found["location"] or "")
+
+
+def google_learned(secret: SecretId, resource: str) -> SecretId:
+    """The id of a manifest, which knows from the resource name of an answer how else its project is
+    called: messages name either.
+    """
+    answered = google_resource(resource)
+    if answered is None or answered.account == secret.account:
+        return secret
+    if not secret.account:
+        return replace(secret, account=answered.account)
+    return replace(secret, other_account=answered.account)

@@ -18,6 +18,7 @@ from typing import Any
 
 from externalsecret.dialect.aws import ParameterStoreDialect, SecretsManagerDialect
 from externalsecret.dialect.contract import Defaults, Dialect, invalid
+from externalsecret.dialect.google import GoogleDialect
 from externalsecret.entrykey import entry_key
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend
@@ -28,6 +29,7 @@ MAX_REFERENCES = 1000
 _DIALECTS: Mapping[str, Callable[[Mapping[str, Any], Defaults], Dialect]] = {
     "secretsManager": SecretsManagerDialect,
     "systemManager": ParameterStoreDialect,
+    "gcpSecretsManager": GoogleDialect,
 }
 
 

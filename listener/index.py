@@ -216,4 +216,6 @@ def _learned(manifest: Manifest, ledger: Ledger, reference: Reference) -> Secret
         return reference.secret
     if reference.secret.backend is Backend.SECRETS_MANAGER:
         return identity.secrets_manager_arn(synced.resource) or reference.secret
+    if reference.secret.backend is Backend.GCP_SECRET_MANAGER:
+        return identity.google_learned(reference.secret, synced.resource)
     return identity.parameter(synced.resource)

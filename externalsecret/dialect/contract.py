@@ -26,6 +26,8 @@ class Defaults:
     region: str = ""
     region_forced: bool = False
     """LOCALSTACK mode: the settings' region beats the spec's, as in kubernetes-external-secrets."""
+    google_project: str = ""
+    """GCP: the project where the spec names none; "" is that of the reconciler's credentials."""
 
 
 @dataclass(frozen=True, slots=True)
