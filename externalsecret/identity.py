@@ -77,7 +77,8 @@ class SecretId:
         ours, theirs = self.accounts(), other.accounts()
         return not ours or not theirs or not ours.isdisjoint(theirs)
 
-    def _accounts(self) -> set[str]:
+    def accounts(self) -> set[str]:
+        """Every name of the account that is known."""
         return {self.account, self.other_account} - {""}
 
     def within(self, *, region: str = "", account: str = "", partition: str = "") -> "SecretId":

@@ -19,6 +19,7 @@ from typing import Protocol
 from externalsecret.errors import HarkError
 from externalsecret.redacted import Redacted
 from externalsecret.reference import Reference
+from reconciler.backends import reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Value:
     version: str
     """The version that was read, in a text that no other content of the same reference ever had or
     will have; for a path the digest of its members' versions. It may tell more than the version
-    that an event announces: of a parameter also when it was made.
+    that an event announces: of a parameter also when it was made. Where a read cannot tell that,
+    a look does (Versions.made).
     """
     resource: str
     """The canonical identity in the backend's own words (an ARN); "" where it names none."""
@@ -60,6 +62,12 @@ class Versions:
     resource: str
     gone: str = ""
     """Why it cannot be read although it is listed (marked for deletion, ...), as a sentence."""
+    gone_reason: str = reasons.MARKED_FOR_DELETION
+    """The word for `gone`, one of reconciler.backends.reasons."""
+    made: float | None = None
+    """When the current version was made, in seconds since the epoch, where its text does not tell:
+    a secret that is deleted and made anew may count its versions from 1 again.
+    """
 
 
 class CannotLook(Exception):

@@ -5,13 +5,15 @@ reconciler.sweep.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from externalsecret.identity import Backend as Kind
 from externalsecret.reference import Identity
 from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awssettings import aws_settings
 from reconciler.backends.contract import Backend
+from reconciler.backends.googleclient import GoogleAccess
+from reconciler.backends.googlesettings import GoogleSettings, google_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +21,20 @@ class Access:
     """Clients and credentials of every system, each made when it is first used."""
 
     aws: AwsAccess
+    google: GoogleAccess = field(default_factory=lambda: GoogleAccess(GoogleSettings()))
 
     def close(self) -> None:
         """Let go of all of them; waits for no call."""
         self.aws.close()
+        self.google.close()
 
 
 def read_access(environ: Mapping[str, str]) -> Access:
     """How the environment says that each system is reached. Raises GiveUp (InvalidSetting)."""
-    return Access(AwsAccess(aws_settings(environ)))
+    return Access(
+        AwsAccess(aws_settings(environ)),
+        google=GoogleAccess(google_settings(environ)),
+    )
 
 
 def open_backend(kind: Kind, identity: Identity, scope: str, access: Access) -> Backend:
@@ -38,6 +45,12 @@ def open_backend(kind: Kind, identity: Identity, scope: str, access: Access) -> 
         )
 
         return SecretsManager(access.aws, identity.role_arn, scope)
+    if kind is Kind.GCP_SECRET_MANAGER:
+        from reconciler.backends.googlesecretmanager import (  # noqa: PLC0415 - as above
+            GoogleSecretManager,
+        )
+
+        return GoogleSecretManager(access.google, scope)
     from reconciler.backends.parameterstore import ParameterStore  # noqa: PLC0415 - as above
 
     return ParameterStore(access.aws, identity.role_arn, scope)
