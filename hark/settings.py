@@ -2,8 +2,8 @@
 
 Fed by the environment (hark.variables tells every name); feeds the composition of both halves.
 Guarantees: what it returns is usable as it stands; nonsense is refused in a sentence that names the
-variable and shows an example; what is legal but dear or odd is said in `warnings`. How AWS is
-reached (endpoints, intermediate role) is read by the AWS backend from the same environment.
+variable and shows an example; what is legal but dear or odd is said in `warnings`. How a
+cloud is reached (endpoints, intermediate role) is read by its backend from the same environment.
 """
 
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from externalsecret.dialect.contract import Defaults
+from externalsecret.dialect.google import is_project
 from externalsecret.duration import format_duration
 from externalsecret.errors import GiveUp
 from hark.bytesize import parse_bytes
@@ -64,6 +65,7 @@ class Settings:
     instance_id: str
     aws_region: str
     region_forced: bool
+    google_project: str
     kubeconfig: str | None
     """None: as the pod that this runs in."""
     identity: str
@@ -86,7 +88,11 @@ class Settings:
     @property
     def defaults(self) -> Defaults:
         """What a spec need not say."""
-        return Defaults(region=self.aws_region, region_forced=self.region_forced)
+        return Defaults(
+            region=self.aws_region,
+            region_forced=self.region_forced,
+            google_project=self.google_project,
+        )
 
 
 def read_settings(
@@ -107,6 +113,7 @@ def read_settings(
         instance_id=read.text("INSTANCE_ID"),
         aws_region=region,
         region_forced=forced,
+        google_project=_google_project(read),
         kubeconfig=_kubeconfig(read),
         identity=_identity(read, hostname),
         namespace=_own_namespace(read, namespace_file),
@@ -178,6 +185,13 @@ def _region(read: Environment) -> tuple[str, bool]:
         raise refusal("AWS_REGION", region, "is no AWS region", "eu-central-1")
     forced = bool(read.text("LOCALSTACK"))
     return (region or "us-west-2" if forced else region, forced)
+
+
+def _google_project(read: Environment) -> str:
+    project = read.text("GOOGLE_CLOUD_PROJECT")
+    if project and not is_project(project):
+        raise refusal("GOOGLE_CLOUD_PROJECT", project, "is no Google project", "shop-prod-4711")
+    return project
 
 
 def _kubeconfig(read: Environment) -> str | None:

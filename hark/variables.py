@@ -62,6 +62,12 @@ VARIABLES = (
         "goes before spec.region.",
     ),
     Variable(
+        "GOOGLE_CLOUD_PROJECT",
+        "",
+        "Project of Google secrets whose ExternalSecret names none; set it for both halves. Empty: "
+        "the project of the reconciler's credentials.",
+    ),
+    Variable(
         "KUBECONFIG",
         "",
         "The cluster. Not set: the one that this runs in, else ~/.kube/config.",

@@ -35,6 +35,11 @@ _RESERVED = frozenset(("latest", "new"))
 _GLOBAL = "global"
 
 
+def is_project(text: str) -> bool:
+    """Whether it may be the id or the number of a Google project."""
+    return _PROJECT.fullmatch(text) is not None
+
+
 class GoogleDialect:
     """backendType gcpSecretsManager."""
 
@@ -60,7 +65,7 @@ class GoogleDialect:
         return Place(identity.google_secret(key, self._project, self._location), selector, scope)
 
     def _check_scope(self, where: str) -> None:
-        if self._project and not _PROJECT.fullmatch(self._project):
+        if self._project and not is_project(self._project):
             raise invalid(
                 f"{where}: {self._project!r} is no Google project; write its id, such as "
                 "shop-prod-4711, or its number into spec.projectId."

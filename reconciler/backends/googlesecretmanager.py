@@ -2,7 +2,7 @@
 
 Fed by googleclient (a client for one location). The API reads one value a call, so several are
 asked at the same time; each is compared with its checksum. Versions are looked at one by one too,
-which costs nothing but counts against a small quota: a sweep keeps a pace. Where metadata is denied
+which costs nothing but counts against a small quota: a sweep keeps a rate. Where metadata is denied
 (the role secretAccessor alone shows none) looks are CannotLook. Does not guarantee the newest:
 `latest` and aliases may lag behind a change, only numbers do not. `latest` is the newest version
 even where it is disabled or destroyed.
@@ -23,7 +23,7 @@ from reconciler.backends.asking import at_once
 from reconciler.backends.contract import CannotLook, Look, Read, Value, Versions
 from reconciler.backends.googleclient import GoogleAccess
 from reconciler.backends.googleerrors import translated
-from reconciler.backends.pace import Pace
+from reconciler.backends.rate import Rate
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
@@ -47,12 +47,12 @@ class GoogleSecretManager:
     ) -> None:
         """`scope` is `project` or `project/location`, as externalsecret.dialect.google writes it.
 
-        `clock` and `sleep` are for the pace of sweeps.
+        `clock` and `sleep` are for the rate of sweeps.
         """
         self._access = access
         self._project, _, self._location = scope.partition("/")
         settings = access.settings
-        self._pace = Pace(settings.reads_a_second, settings.reads_at_once, clock, sleep)
+        self._rate = Rate(settings.reads_a_second, settings.reads_at_once, clock, sleep)
 
     def read(self, references: Sequence[Reference]) -> Mapping[str, Read]:
         """The values; see the contract. Never raises HarkError."""
@@ -64,7 +64,7 @@ class GoogleSecretManager:
         return {entry: _or_cannot_look(look) for entry, look in looks.items()}
 
     def sweep(self, references: Sequence[Reference]) -> Mapping[str, Look]:
-        """As `look`, which is already as few calls as there can be, but at a pace."""
+        """As `look`, which is already as few calls as there can be, at a rate that is allowed."""
         looks = at_once({one.entry: one for one in references}, self._look_in_turn, _AT_ONCE)
         return {entry: _or_cannot_look(look) for entry, look in looks.items()}
 
@@ -92,7 +92,7 @@ class GoogleSecretManager:
         return googlerows.value_of(row, subject)
 
     def _look_in_turn(self, reference: Reference) -> Versions:
-        self._pace.wait()
+        self._rate.wait()
         return self._look_at_one(reference)
 
     def _look_at_one(self, reference: Reference) -> Versions:

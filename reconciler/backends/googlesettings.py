@@ -30,7 +30,7 @@ class GoogleSettings:
     reads_a_second: float = 8.0
     """How fast a sweep looks at versions. Google allows a project 600 looks a minute."""
     reads_at_once: int = 60
-    """How many looks a sweep may do before that pace counts."""
+    """How many looks a sweep may do before that rate counts."""
 
     def url(self, location: str) -> str:
         """Where secrets of a location are ("" = global ones)."""

@@ -1,6 +1,7 @@
 """Fixtures for tests of backends: `pytest_plugins = ["worlds.fixtures"]` in a test file."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,10 @@ from worlds.backends import (
     SecretsManagerWorld,
     World,
 )
+from worlds.google import GoogleWorld, use_key
 from worlds.spine import Spine
 
-REMOTE_WORLDS = ["secrets", "parameters"]
+REMOTE_WORLDS = ["secrets", "parameters", "google"]
 """The fixture of each backend that is reached over a network."""
 
 
@@ -40,6 +42,14 @@ def secrets(wire: WireProxy, moto: Moto) -> Iterator[SecretsManagerWorld]:
 @pytest.fixture
 def parameters(wire: WireProxy, moto: Moto) -> Iterator[ParameterStoreWorld]:
     world = ParameterStoreWorld(wire, moto.url)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleWorld]:
+    use_key(tmp_path, monkeypatch)
+    world = GoogleWorld()
     yield world
     world.close()
 

@@ -1,4 +1,4 @@
-"""Pace: no more calls a second than a service allows, after a first few at once.
+"""Rate: no more calls a second than a service allows, after a first few at once.
 
 Used by backends whose sweep is one call for each secret. Guarantees an upper bound over every
 stretch of time: `at_once` calls plus `a_second` for each second. Safe to use from several threads.
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 
-class Pace:
+class Rate:
     """Lets its callers pass one by one."""
 
     def __init__(
