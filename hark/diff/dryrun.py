@@ -1,0 +1,113 @@
+"""DryRunApi: an API server to which the reconciler may write without anything being written.
+
+Stands between the reconciler and the real API server while `hark diff` runs. Reads go through. A
+write of a Secret goes through as a dry run, which the API server judges as it would judge the real
+one and then forgets; what it would have changed is kept for the report. Statuses and Events are not
+even sent.
+
+Guarantees: nothing is changed in the cluster, whatever the reconciler asks for: a write that this
+module does not know is refused. Values that are compared stay in memory and wear Redacted.
+
+Kubernetes facts: "Dry-run" in "Kubernetes API Concepts"; a dry run needs the rights of the write.
+"""
+
+import base64
+import binascii
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from externalsecret.errors import GiveUp
+from externalsecret.kubeapi import KubeApi
+from externalsecret.reflect import Key
+from hark.diff.writes import Writes
+
+_SECRETS = "secrets"
+_READS = {"GET", "HEAD"}
+
+
+class DryRunApi:
+    """The seam to the API server, for looking only."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+        self._lock = threading.Lock()
+        self._writes: dict[Key, Writes] = {}
+
+    def writes(self, key: Key) -> Writes:
+        """What would have been written to the Secret of this name."""
+        with self._lock:
+            return self._writes.get(key, Writes())
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> dict[str, Any]:
+        """See KubeApi; a write is asked for as a dry run, or not at all."""
+        if method in _READS:
+            return self._api.request(method, path, query=query, accept=accept)
+        place = path.strip("/").split("/")
+        if place[-1] == "status":
+            # As it stands: the ledger is not to move.
+            return self._api.request("GET", path.removesuffix("/status"))
+        if place[-1] == "events":
+            return {}
+        if _SECRETS not in place[:6]:
+            raise GiveUp(
+                f"`hark diff` does not know what {method} {path} would do, and leaves it out. "
+                "Please report this.",
+                reason="UnknownWrite",
+            )
+        before = {} if method == "POST" else self._data(path)
+        reply = self._api.request(
+            method,
+            path,
+            query={**(query or {}), "dryRun": "All"},
+            body=body,
+            content_type=content_type,
+            accept=accept,
+        )
+        self._keep(_key(path, body), method, before, body or {})
+        metadata = reply.get("metadata")
+        if isinstance(metadata, dict):
+            # What was never stored has none; the reconciler keeps what it has then.
+            metadata.setdefault("uid", "dry-run")
+            metadata.setdefault("resourceVersion", "1")
+        return reply
+
+    def stream(
+        self, path: str, *, query: Mapping[str, str], accept: str, read_timeout: float
+    ) -> Iterator[dict[str, Any]]:
+        """See KubeApi."""
+        return self._api.stream(path, query=query, accept=accept, read_timeout=read_timeout)
+
+    def _keep(
+        self, key: Key, method: str, before: Mapping[str, bytes], body: Mapping[str, Any]
+    ) -> None:
+        with self._lock:
+            self._writes[key] = self._writes.get(key, Writes()).then(method, before, body)
+
+    def _data(self, path: str) -> dict[str, bytes]:
+        """The entries of the Secret as it is."""
+        live = self._api.request("GET", path)
+        return {name: _decoded(text) for name, text in (live.get("data") or {}).items()}
+
+
+def _key(path: str, body: Mapping[str, Any] | None) -> Key:
+    place = path.strip("/").split("/")
+    at = place.index(_SECRETS)
+    name = place[at + 1] if len(place) > at + 1 else (body or {})["metadata"]["name"]
+    return (place[at - 1], str(name))
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return b""
