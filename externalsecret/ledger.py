@@ -71,6 +71,24 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Templated:
+    """What the Secret holds of spec.template. Empty where a template adds no entry and evaluates
+    nothing.
+    """
+
+    fingerprint: str | None = None
+    """Digest of the template that was merged with the present values; None: it is to be done."""
+    feeds: tuple[str, ...] = ()
+    """The entries of the Secret that come from the template."""
+
+    def leaf(self) -> dict[str, Any] | None:
+        """For a merge patch; see Heard.leaf."""
+        if self == Templated():
+            return None
+        return {"fingerprint": self.fingerprint, "feeds": list(self.feeds)}
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """The status of one object, as far as the halves meet in it."""
 
@@ -81,6 +99,7 @@ class Ledger:
     """
     secret_uid: str = ""
     secret_version: str = ""
+    template: Templated = Templated()
 
     def entry(self, key: str) -> Entry:
         return self.entries.get(key, _NOTHING)
@@ -102,7 +121,11 @@ def read_ledger(status: Mapping[str, Any], uid: str) -> Ledger:
     if foreign or not isinstance(secret, Mapping):
         return Ledger(entries, foreign)
     return Ledger(
-        entries, foreign, _text(secret.get("uid")) or "", _text(secret.get("resourceVersion")) or ""
+        entries,
+        foreign,
+        _text(secret.get("uid")) or "",
+        _text(secret.get("resourceVersion")) or "",
+        _templated(status.get("template")),
     )
 
 
@@ -128,16 +151,25 @@ def _heard(leaf: Any) -> Heard | None:
 def _synced(leaf: Any) -> Synced | None:
     if not isinstance(leaf, Mapping):
         return None
-    feeds = leaf.get("feeds")
     return Synced(
         _text(leaf.get("note")),
         _text(leaf.get("version")),
         _text(leaf.get("at")),
         _text(leaf.get("via")),
         _text(leaf.get("resource")),
-        tuple(name for name in feeds if isinstance(name, str)) if isinstance(feeds, list) else (),
+        _names(leaf.get("feeds")),
         _text(leaf.get("fingerprint")),
     )
+
+
+def _templated(leaf: Any) -> Templated:
+    if not isinstance(leaf, Mapping):
+        return Templated()
+    return Templated(_text(leaf.get("fingerprint")), _names(leaf.get("feeds")))
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
 
 
 def _text(value: Any) -> str | None:

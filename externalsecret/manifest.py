@@ -22,7 +22,6 @@ from externalsecret.dialect.google import GoogleDialect
 from externalsecret.entrykey import entry_key
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend
-from externalsecret.plaintemplate import read_template
 from externalsecret.reference import Identity, Reference
 
 MAX_REFERENCES = 1000
@@ -66,8 +65,9 @@ class Manifest:
     items: tuple[Item, ...]
     references: Mapping[str, Reference]
     secret_type: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Never evaluated; "" where the manifest has something that is no text."""
+    template: Mapping[str, Any] = field(default_factory=dict)
+    """spec.template as it stands there: only the reconciler needs it, and judges its form."""
 
     def fingerprint(self, entry: str) -> str:
         """Digest of all that decides what a read of this entry makes of the Secret, but the
@@ -115,16 +115,22 @@ def _read(spec: Mapping[str, Any], defaults: Defaults) -> Manifest:
             f"The manifest reads {len(reader.references)} different keys; at most {MAX_REFERENCES} "
             "fit into one ExternalSecret's status. Split it into several ExternalSecrets."
         )
-    template = read_template(spec)
+    template = spec.get("template") or {}
+    if not isinstance(template, Mapping):
+        raise invalid("spec.template is no map; correct the manifest.")
     return Manifest(
         dialect.backend,
         dialect.identity(),
         items,
         reader.references,
-        template.secret_type,
-        template.labels,
-        template.annotations,
+        _secret_type(template, spec),
+        template,
     )
+
+
+def _secret_type(template: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    wanted = template.get("type") or spec.get("type") or "Opaque"
+    return wanted if isinstance(wanted, str) else ""
 
 
 def is_managed(spec: Mapping[str, Any], instance_id: str) -> bool:

@@ -22,6 +22,7 @@ from reconciler.backends.contract import Backend
 from reconciler.backends.opening import open_backend, read_access
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
+from reconciler.evaluate import Evaluator
 from reconciler.fetch import Fetcher
 from reconciler.lease import Lease
 from reconciler.live import LiveSecrets
@@ -30,8 +31,10 @@ from reconciler.objects import Objects
 from reconciler.reads import Lane
 from reconciler.reconcile import Parts, Reconciler
 from reconciler.rereads import Rereads
+from reconciler.scripts import FOLDER_VARIABLE, load_scripts, places
 from reconciler.sweep import Sweeper
 from reconciler.swept import Swept
+from reconciler.template import template_engine
 from reconciler.tidy import keep_tidy
 from reconciler.workqueue import WorkQueue
 
@@ -75,6 +78,8 @@ def start(half: Half) -> Callable[[], None]:
         return open_backend(lane.backend, lane.identity, lane.scope, access)
 
     fetcher = Fetcher(open_lane, cache, metrics)
+    scripts = places({**os.environ, FOLDER_VARIABLE: settings.scripts})
+    evaluator = Evaluator(template_engine(lambda: load_scripts(scripts)))
     reconciler = Reconciler(
         Parts(
             half.api,
@@ -84,11 +89,13 @@ def start(half: Half) -> Callable[[], None]:
             fetcher,
             cache,
             SecretWriter(half.api, live, metrics),
+            evaluator,
             Rereads(settings.reread_delays),
             Backoff(),
             Recorder(half.api, "hark-reconciler", time.time),
             metrics,
             is_leader,
+            service_account_tokens=settings.service_account_tokens,
         )
     )
     _watch(half, objects, live)
@@ -114,7 +121,12 @@ def start(half: Half) -> Callable[[], None]:
 
     def end() -> None:
         queue.close()
-        wind_down(half, released, access.close)
+
+        def close() -> None:
+            evaluator.close()
+            access.close()
+
+        wind_down(half, released, close)
 
     return end
 

@@ -74,6 +74,10 @@ class Settings:
     workers: int
     cache_bytes: int
     reread_delays: tuple[float, ...]
+    service_account_tokens: bool
+    """Whether Secrets of the type kubernetes.io/service-account-token may be made."""
+    scripts: str
+    """The folder of the libraries for templates; "" where none is named."""
     metrics_port: int
     log_level: LogLevel
     log_format: LogFormat
@@ -121,6 +125,8 @@ def read_settings(
         workers=read.whole("HARK_WORKERS", 1, 64),
         cache_bytes=_cache_bytes(read),
         reread_delays=_reread_delays(read),
+        service_account_tokens=read.choice("HARK_ALLOW_SERVICE_ACCOUNT_TOKENS", _SWITCH),
+        scripts=_scripts(read),
         metrics_port=read.whole("METRICS_PORT", 0, 65534),
         log_level=read.choice("LOG_LEVEL", _LEVELS),
         log_format=read.choice("LOG_FORMAT", _FORMATS),
@@ -218,6 +224,16 @@ def _own_namespace(read: Environment, file: Path) -> str:
         return given or file.read_text(encoding="utf-8").strip() or "default"
     except (OSError, UnicodeDecodeError):
         return "default"
+
+
+def _scripts(read: Environment) -> str:
+    folder = read.text("HARK_SCRIPTS")
+    if folder and not Path(folder).is_dir():
+        read.warnings.append(
+            f"HARK_SCRIPTS={folder} is no folder, so no template expression can be evaluated. "
+            "Fill one with `python -m reconciler.provide FOLDER`."
+        )
+    return folder
 
 
 def _cache_bytes(read: Environment) -> int:

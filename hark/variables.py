@@ -106,6 +106,18 @@ VARIABLES = (
         "Advanced. Waits before a value is read again that is older than was announced.",
     ),
     Variable(
+        "HARK_SCRIPTS",
+        "",
+        "Folder with lodash and js-yaml, which template expressions need. Empty: the package's own "
+        "folder, else ~/.cache/hark/scripts (XDG_CACHE_HOME counts).",
+    ),
+    Variable(
+        "HARK_ALLOW_SERVICE_ACCOUNT_TOKENS",
+        "false",
+        "true: Secrets of type kubernetes.io/service-account-token may be made. Kubernetes fills "
+        "them with credentials of a ServiceAccount, which the manifest's author chooses.",
+    ),
+    Variable(
         "METRICS_PORT",
         "3001",
         "Port of /metrics, /healthz and /readyz; 0 takes a free one. `hark run` needs the next "

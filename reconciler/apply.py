@@ -1,6 +1,6 @@
 """Writes the Secret: makes it when it is absent, else patches just what changed.
 
-Fed by the reconcile story with rendered entries; feeds the API server and, by its replies,
+Fed by the reconcile story with entries and a frame; feeds the API server and, by its replies,
 reconciler.live.
 
 Guarantees: upsert only. A patch carries what is to be written and explicit nulls for what is to go,
@@ -11,8 +11,7 @@ field names are told.
 """
 
 import base64
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -24,21 +23,14 @@ from externalsecret.kubeapi import (
     ApiRetry,
     KubeApi,
 )
-from externalsecret.manifest import Manifest
 from externalsecret.redacted import Redacted
-from externalsecret.resource import ADOPT_ANNOTATION, MANAGED_LABEL, MANAGED_VALUE, ExternalSecret
-from reconciler.live import LiveSecret, LiveSecrets, owner_reference
+from externalsecret.resource import ADOPT_ANNOTATION, ExternalSecret
+from reconciler.frame import Change, Frame
+from reconciler.live import LiveSecret, LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
+from reconciler.secretmeta import metadata_patch, new_metadata
 
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a Secret must get and lose."""
-
-    entries: Mapping[str, Redacted] = field(default_factory=dict)
-    removed: Collection[str] = ()
 
 
 class SecretWriter:
@@ -49,7 +41,7 @@ class SecretWriter:
         self._live = live
         self._metrics = metrics
 
-    def write(self, es: ExternalSecret, manifest: Manifest, change: Change) -> LiveSecret:
+    def write(self, es: ExternalSecret, frame: Frame, change: Change) -> LiveSecret:
         """Make the Secret so. Where it is absent `change` must hold all its entries.
 
         Raises Retry (API server away, or the Secret is not what it was thought to be: it is known
@@ -57,37 +49,31 @@ class SecretWriter:
         """
         live = self._live.get(es.key)
         if live is None:
-            made = self._create(es, manifest, change)
+            made = self._create(es, frame, change)
             if made is not None:
                 return made
-            self._find_ours(es)
+            self._find_ours(es, frame)
             # What it holds beside `change` is for the caller to judge.
             raise Retry(f"The Secret {es.key[1]} is there already.", reason="Conflict")
-        return self._patch(es, manifest, change, live)
+        return self._patch(es, frame, change, live)
 
-    def needs_writing(self, es: ExternalSecret, manifest: Manifest, live: LiveSecret) -> bool:
+    def needs_writing(self, es: ExternalSecret, frame: Frame, live: LiveSecret) -> bool:
         """Whether what is not data (owner, labels, annotations) is not as it should be."""
-        return bool(_metadata_patch(es, manifest, live))
+        return bool(metadata_patch(es, frame, live))
 
-    def _create(self, es: ExternalSecret, manifest: Manifest, change: Change) -> LiveSecret | None:
+    def _create(self, es: ExternalSecret, frame: Frame, change: Change) -> LiveSecret | None:
         """Make it; None when there is one already."""
-        namespace, name = es.key
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {
-                "name": name,
-                "labels": {**manifest.labels, MANAGED_LABEL: MANAGED_VALUE},
-                "annotations": dict(manifest.annotations),
-                "ownerReferences": [owner_reference(es)],
-            },
-            "type": manifest.secret_type,
+            "metadata": new_metadata(es, frame),
+            **_kind(frame),
             "data": _encoded(change.entries),
         }
         try:
             reply = self._api.request(
                 "POST",
-                f"/api/v1/namespaces/{namespace}/secrets",
+                f"/api/v1/namespaces/{es.key[0]}/secrets",
                 query={"fieldManager": FIELD_MANAGER},
                 body=body,
                 accept=_METADATA_ONLY,
@@ -97,15 +83,15 @@ class SecretWriter:
                 return None
             raise
         except ApiRefusal as error:
-            raise _refused(error) from None
+            raise _refused(error, frame) from None
         return self._written("create", reply)
 
-    def _find_ours(self, es: ExternalSecret) -> None:
+    def _find_ours(self, es: ExternalSecret, frame: Frame) -> None:
         """Get to know the Secret that stands in our way; GiveUp unless it is ours to write."""
         try:
             found = self._api.request("GET", _path(es), accept=_METADATA_ONLY)
         except ApiRefusal as error:
-            raise _refused(error) from None
+            raise _refused(error, frame) from None
         self._live.replace(found)
         live = self._live.get(es.key)
         if live is None:
@@ -120,13 +106,13 @@ class SecretWriter:
             )
 
     def _patch(
-        self, es: ExternalSecret, manifest: Manifest, change: Change, live: LiveSecret
+        self, es: ExternalSecret, frame: Frame, change: Change, live: LiveSecret
     ) -> LiveSecret:
         data: dict[str, str | None] = dict.fromkeys(change.removed)
         data.update(_encoded(change.entries))
         body: dict[str, Any] = {
-            "metadata": {"uid": live.uid, **_metadata_patch(es, manifest, live)},
-            "type": manifest.secret_type,
+            "metadata": {"uid": live.uid, **metadata_patch(es, frame, live)},
+            **_kind(frame),
         }
         if data:
             body["data"] = data
@@ -148,7 +134,7 @@ class SecretWriter:
                 # Gone, or another one of this name.
                 self._live.forget(es.key)
                 raise Retry(f"The Secret {es.key[1]} has gone.", reason="Conflict") from None
-            raise _refused(error) from None
+            raise _refused(error, frame) from None
         return self._written("patch", reply)
 
     def _written(self, verb: str, reply: dict[str, Any]) -> LiveSecret:
@@ -161,24 +147,10 @@ class SecretWriter:
         return live
 
 
-def _metadata_patch(es: ExternalSecret, manifest: Manifest, live: LiveSecret) -> dict[str, Any]:
-    wanted = {**manifest.labels, MANAGED_LABEL: MANAGED_VALUE}
-    labels = {name: text for name, text in wanted.items() if live.labels.get(name) != text}
-    annotations = {
-        name: text
-        for name, text in manifest.annotations.items()
-        if live.annotations.get(name) != text
-    }
-    patch: dict[str, Any] = {}
-    if labels:
-        patch["labels"] = labels
-    if annotations:
-        patch["annotations"] = annotations
-    if not live.is_owned_by(es):
-        former = live.owner(es)
-        others = [owner for owner in live.owners if owner is not former]
-        patch["ownerReferences"] = [*others, owner_reference(es)]
-    return patch
+def _kind(frame: Frame) -> dict[str, Any]:
+    if frame.immutable is None:
+        return {"type": frame.secret_type}
+    return {"type": frame.secret_type, "immutable": frame.immutable}
 
 
 def _encoded(entries: Mapping[str, Redacted]) -> dict[str, str]:
@@ -191,7 +163,14 @@ def _path(es: ExternalSecret) -> str:
     return f"/api/v1/namespaces/{namespace}/secrets/{name}"
 
 
-def _refused(error: ApiRefusal) -> GiveUp:
+def _refused(error: ApiRefusal, frame: Frame) -> GiveUp:
+    if frame.immutable is not None and {"data", "immutable"}.intersection(error.fields):
+        return GiveUp(
+            "The Secret is immutable, as spec.template asks, so Kubernetes refuses every change of "
+            "its entries, and to make it mutable. Delete the Secret: it is made anew at once, as "
+            "the manifest and the backend are now.",
+            reason="SecretImmutable",
+        )
     if "type" in error.fields:
         return GiveUp(
             "The Secret has another type than the manifest asks for, and Kubernetes changes no "
@@ -202,6 +181,14 @@ def _refused(error: ApiRefusal) -> GiveUp:
         return GiveUp(
             "The API server refuses the Secret's data: it is immutable, or its type demands other "
             "entries. Delete the Secret or correct the manifest.",
+            reason="SecretRefused",
+        )
+    texts = [name for name in error.fields if name.startswith(("metadata.labels", "metadata.anno"))]
+    if texts:
+        return GiveUp(
+            f"The API server refuses {texts[0]} of the Secret. The text of a label is at most 63 "
+            "letters, digits, '-', '_' and '.'; all annotations together hold at most 256 KiB. "
+            "Correct spec.template.",
             reason="SecretRefused",
         )
     return GiveUp(f"The Secret was refused. {error}", reason="SecretRefused")

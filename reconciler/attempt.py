@@ -10,13 +10,15 @@ began is never marked as covered. Values live only as long as the attempt.
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from externalsecret.errors import HarkError, Retry
-from externalsecret.ledger import Synced
+from externalsecret.ledger import Synced, Templated
 from externalsecret.manifest import Manifest
+from externalsecret.redacted import Redacted
 from externalsecret.resource import ExternalSecret
 from reconciler import decide
-from reconciler.apply import Change, SecretWriter
+from reconciler.apply import SecretWriter
 from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
 from reconciler.live import LiveSecret
 from reconciler.load import Answers
@@ -26,6 +28,7 @@ from reconciler.report import Outcome, fits
 from reconciler.rereads import Rereads
 from reconciler.standing import is_damaged, leftovers, lost_entries
 from reconciler.verdicts import leaves_of, summed_up
+from reconciler.whole import Whole
 
 _DOUBTS = 2
 """So often a look that shows no change is repeated where the note names no version."""
@@ -47,7 +50,10 @@ class Attempt:
         """Seconds after which an announced version is looked for again."""
         self.not_found: list[str] = []
         """Keys whose announced version was let go."""
+        self.for_template = 0
+        """Values that only the template needs, and that had to be read."""
         self._live = live
+        self._whole = Whole(es, manifest, live)
         self._now = now
         self._jobs: dict[str, Job] = {}
         self._repair: frozenset[str] = frozenset()
@@ -141,7 +147,10 @@ class Attempt:
         fed = (
             {}
             if self._live is None
-            else {**fed, _UNRECORDED: leftovers(self._live, self.manifest, fed, values)}
+            else {
+                **fed,
+                _UNRECORDED: leftovers(self._live, self.manifest, fed, values, self._whole.claimed),
+            }
         )
         failed = {entry for entry, (_, verdict) in self._verdicts.items() if _is_failed(verdict)}
         return render(self.manifest.items, values, fed, failed)
@@ -153,6 +162,9 @@ class Attempt:
             entry for entry, (_, verdict) in self._verdicts.items() if isinstance(verdict, Covered)
         }
         wanted |= rendered.needs & covered
+        extra = self._wanted_by_template(rendered, covered) - wanted
+        self.for_template += sum(not known.has_value(entry) for entry in extra)
+        wanted |= extra
         jobs = decide.find_jobs(self.es.ledger, self.manifest, frozenset(wanted), known)
         self._jobs = {
             job.reference.entry: replace(job, why=Why.REPAIR, verb=Verb.READ)
@@ -161,8 +173,25 @@ class Attempt:
         }
         return bool(self._jobs)
 
-    def outcome(self, rendered: Rendered, writer: SecretWriter) -> Outcome:
-        """Write the Secret if there is something to write. Raises HarkError when that fails."""
+    def _wanted_by_template(self, rendered: Rendered, covered: set[str]) -> frozenset[str]:
+        unread = self._all() - self._verdicts.keys() | covered
+        return self._whole.wanted(rendered, unread, troubled=self._is_troubled(rendered))
+
+    def to_evaluate(self, rendered: Rendered) -> Mapping[str, Redacted] | None:
+        """All entries, where the template must and can be evaluated with them; else None."""
+        if not self._whole.is_evaluated or self._is_troubled(rendered):
+            return None
+        return rendered.entries if self._whole.is_due(rendered) else None
+
+    def outcome(
+        self,
+        rendered: Rendered,
+        writer: SecretWriter,
+        made: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Write the Secret if there is something to write; `made` is the evaluated template, if it
+        was to be. Raises HarkError when that fails.
+        """
         errors = {**self._errors(), **rendered.errors}
         first = self._live is None
         if first and errors:
@@ -174,21 +203,23 @@ class Attempt:
         too_large = fits(self.es, leaves, None if errors else self.manifest.references.keys())
         if too_large is not None:
             return self.refused(too_large)
-        is_written = bool(rendered.entries or rendered.removed) or first
+        troubled = self._is_troubled(rendered)
+        change, templated = self._whole.change(rendered, made, troubled=troubled)
+        frame = self._whole.frame(made)
+        is_written = bool(change.entries or change.removed) or first
         if not is_written and self._live is not None:
-            is_written = writer.needs_writing(self.es, self.manifest, self._live)
+            is_written = writer.needs_writing(self.es, frame, self._live)
         is_written = is_written or not self.es.is_settled()
         live = self._live
         if is_written:
-            change = Change(rendered.entries, rendered.removed)
-            live = writer.write(self.es, self.manifest, change)
-            if lost_entries(self._live, live, rendered.removed):
+            live = writer.write(self.es, frame, change)
+            if lost_entries(self._live, live, change.removed):
                 self.wait = 0.0
                 live = None
             elif any(_is_failed(self._verdicts[entry][1]) for entry in self._repair):
                 # It is not whole yet; recorded as it is now, that would be forgotten.
                 live = None
-        return self._ended(errors, leaves, live, is_written=is_written)
+        return self._ended(errors, leaves, live, templated, is_written=is_written)
 
     def refused(self, error: HarkError) -> Outcome:
         """The Secret could not be written: nothing is marked as synced."""
@@ -227,6 +258,12 @@ class Attempt:
         """
         return self._live is not None and self._live.version != self.es.ledger.secret_version
 
+    def _is_troubled(self, rendered: Rendered) -> bool:
+        """Whether some value is missing or bad."""
+        return bool(rendered.errors) or any(
+            _is_failed(verdict) for _, verdict in self._verdicts.values()
+        )
+
     def _has_open(self) -> bool:
         """Whether a key has neither a value nor an error (its version is not to be seen yet)."""
         return any(isinstance(verdict, Later) for _, verdict in self._verdicts.values())
@@ -243,12 +280,13 @@ class Attempt:
         errors: Mapping[str, HarkError],
         leaves: dict[str, Synced],
         live: LiveSecret | None,
+        templated: Templated | None = None,
         *,
         is_written: bool = False,
     ) -> Outcome:
         error = summed_up(errors)
         entries = list(self.manifest.references)
-        return Outcome(error, leaves, entries, error is not None, live, is_written)
+        return Outcome(error, leaves, entries, error is not None, live, is_written, templated)
 
 
 def _is_failed(verdict: Verdict) -> bool:

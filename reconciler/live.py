@@ -35,6 +35,9 @@ class LiveSecret:
     owners: tuple[Owner, ...]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    owned_labels: frozenset[str] = frozenset()
+    """Labels whose present text we wrote."""
+    owned_annotations: frozenset[str] = frozenset()
 
     def has_label(self) -> bool:
         return self.labels.get(MANAGED_LABEL) == MANAGED_VALUE
@@ -112,13 +115,16 @@ class LiveSecrets:
 def read_live(obj: Mapping[str, Any]) -> LiveSecret:
     """Read a raw Secret or its metadata."""
     metadata = obj["metadata"]
+    managed = metadata.get("managedFields") or []
     return LiveSecret(
         metadata["uid"],
         metadata["resourceVersion"],
-        _owned_entries(metadata.get("managedFields") or []),
+        _owned(managed, "f:data"),
         tuple(metadata.get("ownerReferences") or ()),
         metadata.get("labels") or {},
         metadata.get("annotations") or {},
+        _owned(managed, "f:metadata", "f:labels"),
+        _owned(managed, "f:metadata", "f:annotations"),
     )
 
 
@@ -133,11 +139,13 @@ def owner_reference(es: ExternalSecret) -> dict[str, Any]:
     }
 
 
-def _owned_entries(managed: list[Mapping[str, Any]]) -> frozenset[str]:
-    return frozenset(
-        field.removeprefix("f:")
-        for manager in managed
-        if manager.get("manager") == FIELD_MANAGER
-        for field in (manager.get("fieldsV1") or {}).get("f:data", {})
-        if field.startswith("f:")
-    )
+def _owned(managed: list[Mapping[str, Any]], *place: str) -> frozenset[str]:
+    """The names below a place whose present value we wrote."""
+    names: set[str] = set()
+    for manager in managed:
+        if manager.get("manager") == FIELD_MANAGER:
+            fields: Mapping[str, Any] = manager.get("fieldsV1") or {}
+            for step in place:
+                fields = fields.get(step) or {}
+            names |= {name.removeprefix("f:") for name in fields if name.startswith("f:")}
+    return frozenset(names)

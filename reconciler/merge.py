@@ -136,7 +136,8 @@ def _check_texts(texts: object, where: str) -> None:
     if not isinstance(texts, Mapping):
         raise _refused(f"{where} must be a map of texts.")
     for name, text in texts.items():
-        _bytes_of(text, f"{where}[{name!a}]")
+        if text is not None:
+            _bytes_of(text, f"{where}[{name!a}]")
 
 
 def _bytes_of(text: object, where: str) -> bytes:

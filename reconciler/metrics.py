@@ -22,6 +22,11 @@ class ReconcilerMetrics:
             ["backend"],
             registry=registry,
         )
+        self.reads_for_templates = Counter(
+            "hark_reconciler_reads_for_templates",
+            "Of the values read, unchanged ones that only a template needed.",
+            registry=registry,
+        )
         self.looks = Counter(
             "hark_reconciler_looks",
             "Looks at the versions of one secret, without its value.",

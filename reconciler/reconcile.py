@@ -29,14 +29,17 @@ from reconciler.apply import SecretWriter
 from reconciler.attempt import Attempt
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
+from reconciler.evaluate import Evaluator, Made
 from reconciler.fetch import Fetcher
 from reconciler.live import LiveSecrets
 from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reads import Ask, Lane, lane_of
+from reconciler.render import Rendered
 from reconciler.report import Outcome, outcome_changed, status_patch
 from reconciler.rereads import Rereads
+from reconciler.templateform import check_template
 from reconciler.workqueue import Continuation, WorkQueue
 
 log = structlog.get_logger()
@@ -58,6 +61,7 @@ class Parts:
     fetcher: Fetcher
     cache: Cache
     writer: SecretWriter
+    evaluator: Evaluator
     rereads: Rereads
     backoff: Backoff
     recorder: Recorder
@@ -65,6 +69,8 @@ class Parts:
     may_write: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
+    service_account_tokens: bool = False
+    """Whether a Secret may be of the type that Kubernetes fills with credentials."""
 
 
 class Reconciler:
@@ -97,6 +103,8 @@ class Reconciler:
             return
         try:
             manifest = self._parts.objects.manifest(es)
+            allowed = self._parts.service_account_tokens
+            check_template(manifest, key[0], service_account_tokens=allowed)
         except GiveUp as error:
             self._end(es, Outcome(error))
             return
@@ -128,23 +136,49 @@ class Reconciler:
         self._ask(one)
 
     def _finish(self, one: Attempt) -> None:
-        """Render and write what was read."""
-        latest = self._parts.objects.get(one.es.key)
-        if latest is None or not one.is_about(latest) or not self._parts.may_write():
-            self._parts.queue.done(one.es.key)
-            if latest is not None:
-                self._parts.queue.add(one.es.key, urgent=True)
+        """Render what was read; have the template evaluated where it must be."""
+        if self._was_overtaken(one):
             return
         rendered = one.render()
         if one.needs(rendered, self._known(one)):
             self._ask(one)
             return
+        data = one.to_evaluate(rendered)
+        if data is None:
+            self._write(one, rendered, None)
+            return
+        key, resume = one.es.key, self._parts.queue.resume
+        self._parts.evaluator.submit(
+            key,
+            one.manifest.template,
+            data,
+            lambda made: resume(
+                lambda: self._guarded(key, lambda: self._write(one, rendered, made))
+            ),
+        )
+
+    def _write(self, one: Attempt, rendered: Rendered, made: Made | None) -> None:
+        """Write the Secret, with the template if it was evaluated."""
+        if self._was_overtaken(one):
+            return
         try:
-            outcome = one.outcome(rendered, self._parts.writer)
+            if isinstance(made, HarkError):
+                raise made
+            outcome = one.outcome(rendered, self._parts.writer, made)
         except HarkError as error:
             outcome = one.refused(error)
         self._confirm(one)
         self._end(one.es, outcome, one)
+
+    def _was_overtaken(self, one: Attempt) -> bool:
+        """Whether the object has changed or gone meanwhile; then the pass is over."""
+        latest = self._parts.objects.get(one.es.key)
+        if latest is not None and one.is_about(latest) and self._parts.may_write():
+            return False
+        self._parts.queue.done(one.es.key)
+        if latest is not None:
+            self._parts.queue.add(one.es.key, urgent=True)
+        return True
 
     def _confirm(self, one: Attempt) -> None:
         """Tell the other readers of a key which version is current, if that is news to them."""
@@ -223,7 +257,10 @@ class Reconciler:
         self._parts.recorder.record(about, kind, reason, message)
 
     def _observe(self, one: Attempt | None) -> None:
-        for at in () if one is None else one.heard_times():
+        if one is None:
+            return
+        self._parts.metrics.reads_for_templates.inc(one.for_template)
+        for at in one.heard_times():
             self._parts.metrics.event_to_synced.observe(max(0.0, self._parts.now() - at))
 
     def _known(self, one: Attempt) -> decide.Known:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from externalsecret.errors import GiveUp, HarkError
-from externalsecret.ledger import Synced
+from externalsecret.ledger import Synced, Templated
 from externalsecret.resource import ExternalSecret
 from reconciler.live import LiveSecret
 
@@ -46,6 +46,8 @@ class Outcome:
     """The Secret as it is now; None when it was not looked at."""
     is_written: bool = False
     """Whether the Secret was written: only then does `secret` move."""
+    template: Templated | None = None
+    """What the Secret holds of the template now; None where that did not change."""
 
 
 def status_patch(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, Any] | None:
@@ -53,6 +55,7 @@ def status_patch(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, An
     patch = {
         **_head(es, outcome),
         **_secret(es, outcome),
+        **_template(es, outcome),
         **_keys(es, outcome),
         **_conditions(es, outcome, now),
     }
@@ -120,6 +123,15 @@ def _secret(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
     if (es.ledger.secret_uid, es.ledger.secret_version) == (live.uid, live.version):
         return {}
     return {"secret": {"uid": live.uid, "resourceVersion": live.version}}
+
+
+def _template(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
+    if outcome.template is None or outcome.template == es.ledger.template:
+        return {"template": None} if es.ledger.is_foreign and es.status.get("template") else {}
+    leaf = outcome.template.leaf()
+    if leaf is None and not es.status.get("template"):
+        return {}
+    return {"template": leaf}
 
 
 def _keys(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:

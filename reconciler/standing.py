@@ -26,15 +26,17 @@ def leftovers(
     manifest: Manifest,
     fed: Mapping[str, tuple[str, ...]],
     values: Container[str],
+    claimed: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Entries that we wrote but no ledger tells of: that of a predecessor, or of a pass which ended
     before its ledger was written. Known only when every item that may claim any name is read.
+    `claimed` are entries of the template, which is no read.
     """
     open_ended = [item for item in manifest.items if item.kind is not ItemKind.DATA]
     if live is None or not all(item.entry in values for item in open_ended):
         return ()
     known = {name for names in fed.values() for name in names}
-    return tuple(sorted(live.owned - known))
+    return tuple(sorted(live.owned - known.union(claimed)))
 
 
 def lost_entries(before: LiveSecret | None, after: LiveSecret, removed: Collection[str]) -> bool:

@@ -11,19 +11,17 @@ Guarantees: whatever was evaluated wears Redacted. A template that was refused l
 for the next one. Does not guarantee that an expression gives the same text twice (Math.random).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.redacted import Redacted
+from reconciler.expressions import MARKS, Place, expressions, shown
 from reconciler.javascript import JavaScript, Limits, Stop, Stopped
 from reconciler.jsontext import as_text
 
 _PRELUDE = Path(__file__).with_name("prelude")
-_MARKS = ("<%", "${")
-_MAX_DEPTH = 100
-_LITERAL = ("type",)
 _KINDS = (
     "EvalError",
     "RangeError",
@@ -42,13 +40,13 @@ _HINTS = {
     "InternalError": "often too much memory",
 }
 
-Place = tuple[str, ...]
-
 
 class Engine(Protocol):
     """What is asked of reconciler.javascript."""
 
     def call(self, function: str, argument: Any, /) -> Any: ...
+
+    def close(self) -> None: ...
 
 
 def template_engine(
@@ -63,11 +61,6 @@ def template_engine(
     return JavaScript(sources, limits)
 
 
-def is_evaluated(template: Mapping[str, Any]) -> bool:
-    """Whether any text in it is an expression, so that it needs all entries and the engine."""
-    return any(True for _ in _expressions(template))
-
-
 def render_template(
     template: Mapping[str, Any], data: Mapping[str, Redacted], engine: Engine
 ) -> Mapping[str, Any]:
@@ -76,7 +69,7 @@ def render_template(
     `data` are all entries that the Secret will have from reads. Raises GiveUp (the template is
     wrong, the engine or its libraries are missing) and Retry (the machine is too busy).
     """
-    places = dict(_expressions(template))
+    places = dict(expressions(template))
     if not places:
         return template
     texts, binary = _readable(data)
@@ -89,20 +82,6 @@ def render_template(
     if made is None:
         raise _failed(reply, list(places.items()), binary)
     return _replaced(template, dict(zip(places, made, strict=True)))
-
-
-def _expressions(template: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Where the template has a text to evaluate, in the order of the maps."""
-    pending: list[tuple[Place, Any]] = [((), template)]
-    while pending:
-        place, value = pending.pop()
-        if len(place) > _MAX_DEPTH:
-            raise _refused(f"spec.template is nested deeper than {_MAX_DEPTH} levels.")
-        if isinstance(value, Mapping):
-            inside = [((*place, str(key)), member) for key, member in value.items()]
-            pending.extend(reversed(inside))
-        elif isinstance(value, str) and place != _LITERAL and any(m in value for m in _MARKS):
-            yield place, value
 
 
 def _readable(data: Mapping[str, Redacted]) -> tuple[dict[str, str], list[str]]:
@@ -146,7 +125,7 @@ def _failed(reply: Any, texts: Sequence[tuple[Place, str]], binary: Sequence[str
     if failed is None:
         return _refused("spec.template cannot be evaluated: a script in it broke the engine.")
     place, text = texts[failed]
-    where = _path(place)
+    where = shown(place)
     touched = _index(told.get("binary"), len(binary))
     if touched is not None:
         return _refused(
@@ -157,7 +136,7 @@ def _failed(reply: Any, texts: Sequence[tuple[Place, str]], binary: Sequence[str
     word = "something that is no Error" if kind is None else _KINDS[kind]
     if told.get("compiles") is not True:
         return _refused(f"{where} is no valid template: it does not compile ({word}).")
-    most = sum(text.count(mark) for mark in _MARKS)
+    most = sum(text.count(mark) for mark in MARKS)
     number = _index(told.get("expression"), most + 1)
     at = f" in expression {number}" if number else ""
     hint = f" ({_HINTS[word]})" if word in _HINTS else ""
@@ -175,12 +154,6 @@ def _index(value: object, size: int) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < size:
         return value
     return None
-
-
-def _path(place: Place) -> str:
-    return "spec.template" + "".join(
-        f".{part}" if part.isidentifier() else f"[{part!a}]" for part in place
-    )
 
 
 def _refused(sentence: str) -> GiveUp:

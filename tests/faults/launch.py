@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from externalsecret.ledger import Heard
-from externalsecret.manifest import Manifest
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key
 from externalsecret.resource import ExternalSecret
@@ -20,10 +19,11 @@ from listener.notes import NoteWriter
 from listener.pending import Done
 from listener.sources.contract import Delivery
 from reconciler import decide
-from reconciler.apply import Change, SecretWriter
+from reconciler.apply import SecretWriter
 from reconciler.backends.contract import Read, Value
 from reconciler.backends.secretsmanager import SecretsManager
 from reconciler.decide import Job, Settled
+from reconciler.frame import Change, Frame
 from reconciler.live import LiveSecret
 
 
@@ -83,13 +83,11 @@ def drop_live_entries() -> None:
     """A Secret is written as a whole: what did not change now is taken for gone."""
     honest = SecretWriter.write
 
-    def write(
-        self: SecretWriter, es: ExternalSecret, manifest: Manifest, change: Change
-    ) -> LiveSecret:
+    def write(self: SecretWriter, es: ExternalSecret, frame: Frame, change: Change) -> LiveSecret:
         live = self._live.get(es.key)
         owned = frozenset() if live is None else live.owned
         gone = {*change.removed, *owned} - change.entries.keys()
-        return honest(self, es, manifest, Change(change.entries, gone))
+        return honest(self, es, frame, Change(change.entries, gone))
 
     _put(SecretWriter, "write", write)
 

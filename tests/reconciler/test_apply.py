@@ -6,18 +6,18 @@ from prometheus_client import CollectorRegistry
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.kubeapi import ApiRefusal, ApiRetry
-from externalsecret.manifest import read_manifest
 from externalsecret.redacted import Redacted
 from externalsecret.resource import ADOPT_ANNOTATION, MANAGED_LABEL, ExternalSecret, read_resource
 from fakes.kubeapi import FakeKubeApi
-from fakes.resources import DEFAULTS, external_secret, manifest, raw, spec
-from reconciler.apply import Change, SecretWriter
+from fakes.resources import external_secret, raw
+from reconciler.apply import SecretWriter
+from reconciler.frame import Change, Frame, frame_of
 from reconciler.live import LiveSecret, LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
 
 SECRETS = "/api/v1/namespaces/team/secrets"
 PATH = f"{SECRETS}/shop"
-FOUND = manifest(password="db", user="db")
+FRAME = Frame("Opaque")
 ES = external_secret()
 
 
@@ -34,7 +34,7 @@ class Shop:
         self.writer = SecretWriter(self.api, self.live, ReconcilerMetrics(CollectorRegistry()))
 
     def write(self, wanted: Change, es: ExternalSecret = ES) -> LiveSecret:
-        return self.writer.write(es, FOUND, wanted)
+        return self.writer.write(es, FRAME, wanted)
 
     def data(self) -> dict[str, bytes]:
         held = self.api.find(PATH)
@@ -67,10 +67,10 @@ def test_an_absent_secret_is_made_with_owner_and_label(shop: Shop) -> None:
     assert live.owned == {"password"}
 
 
-def test_type_labels_and_annotations_come_from_the_manifest(shop: Shop) -> None:
+def test_type_labels_and_annotations_come_from_the_frame(shop: Shop) -> None:
     metadata = {"labels": {"team": "red"}, "annotations": {"why": "shop"}}
-    wanted = {**spec(password="db"), "template": {"type": "example/kind", "metadata": metadata}}
-    shop.writer.write(ES, read_manifest(wanted, DEFAULTS), change(password=b"x"))
+    frame = frame_of({"metadata": metadata}, "example/kind")
+    shop.writer.write(ES, frame, change(password=b"x"))
     made = shop.api.find(PATH)
     assert made is not None
     assert made["type"] == "example/kind"
@@ -165,10 +165,10 @@ def test_the_reference_to_a_predecessor_of_the_same_name_is_replaced(stocked: Sh
     successor = external_secret(uid="u2")
     known = stocked.live.get(("team", "shop"))
     assert known is not None
-    assert stocked.writer.needs_writing(successor, FOUND, known)
+    assert stocked.writer.needs_writing(successor, FRAME, known)
     live = stocked.write(change(), successor)
     assert [owner["uid"] for owner in live.owners] == ["u2"]
-    assert not stocked.writer.needs_writing(successor, FOUND, live)
+    assert not stocked.writer.needs_writing(successor, FRAME, live)
 
 
 def test_a_conflict_is_tried_again_with_fresh_eyes(stocked: Shop) -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from externalsecret.errors import GiveUp
 from externalsecret.redacted import Redacted
+from reconciler.expressions import is_evaluated
 from reconciler.javascript import JavaScript, Limits
 from reconciler.provide import provide_scripts
 from reconciler.scripts import load_scripts
-from reconciler.template import is_evaluated, render_template, template_engine
+from reconciler.template import render_template, template_engine
 
 CANARY = "cAnArY-4711"
 DATA = {

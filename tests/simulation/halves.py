@@ -25,6 +25,7 @@ from reconciler.apply import SecretWriter
 from reconciler.backends.contract import Look, Read
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
+from reconciler.evaluate import Evaluator
 from reconciler.fetch import Fetcher
 from reconciler.lane import LaneWork
 from reconciler.live import LiveSecrets
@@ -167,6 +168,16 @@ class Flights:
         return True
 
 
+class _NoEngine:
+    """No spec of a schedule has an expression."""
+
+    def call(self, function: str, argument: Any) -> Any:
+        raise AssertionError((function, argument))
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
 class ReconcilerHalf:
     """The reconciler's memory and its steps."""
 
@@ -195,6 +206,7 @@ class ReconcilerHalf:
                 fetcher,
                 cache,
                 SecretWriter(api, live, self.metrics),
+                Evaluator(_NoEngine()),
                 Rereads((1.0, 2.0, 4.0, 8.0)),
                 Backoff(rng.uniform),
                 Recorder(FakeKubeApi(), "hark-reconciler", clock.time),
