@@ -95,6 +95,15 @@ class Cache:
                 if answer is not None:
                     self._weight -= _weight(answer)
 
+    def outdate(self, read: ReadKey, began: float) -> None:
+        """The version that is current was made after this: an answer of a call that began before
+        may have another one of the same name. In monotonic seconds.
+        """
+        with self._lock:
+            answer = self._answers.get((Verb.READ, read))
+            if answer is not None and answer.began < began:
+                self._weight -= _weight(self._answers.pop((Verb.READ, read)))
+
     def retain(self, reads: set[ReadKey]) -> None:
         """Forget what nobody reads any more."""
         with self._lock:

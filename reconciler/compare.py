@@ -16,6 +16,7 @@ import structlog
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key
+from reconciler import remade
 from reconciler.backends.contract import CannotLook, Look, Value, Versions
 from reconciler.cache import Cache
 from reconciler.fetch import Fetcher
@@ -86,43 +87,51 @@ class Comparison:
             return False
         if seen.gone or self._is_given_up(read):
             return True
-        return bool(self._behind(read, seen.current))
+        return bool(self._behind(read, seen)[0])
 
     def _is_given_up(self, read: ReadKey) -> bool:
         """Whether an earlier sweep found that there is nothing to be had."""
         return self._cache.current(read) == _NOTHING
 
-    def _behind(self, read: ReadKey, current: str | None) -> dict[Key, str | None]:
-        """The readers that synced another version, with the note that each has."""
+    def _behind(self, read: ReadKey, seen: Versions) -> tuple[dict[Key, str | None], str]:
+        """The readers that synced another version, with the note that each has; and that version,
+        told as exactly as all of them need it.
+        """
         behind: dict[Key, str | None] = {}
+        told = seen.current or _NOTHING
+        reference = self._objects.reference(read)
         for key in self._objects.readers(read):
             es = self._objects.get(key)
             if es is None or self._objects.is_suspended(key):
                 continue
             leaves = es.ledger.entry(read[1])
-            if leaves.synced is not None and leaves.synced.version != current:
+            if leaves.synced is None or reference is None:
+                continue
+            lacking = remade.lacks(reference, leaves.synced, seen)
+            if lacking is not None:
                 behind[key] = None if leaves.heard is None else leaves.heard.id
-        return behind
+                told = max(told, lacking, key=len)
+        return behind, told
 
     def _take(self, lane: Lane, reference: Reference, seen: Look) -> None:
         """A difference, looked at afresh."""
         read = (lane, reference.entry)
         if isinstance(seen, Versions) and not seen.gone:
             if seen.current is not None:
-                self._take_version(lane, reference, seen.current)
+                self._take_version(lane, reference, seen)
             return
         if isinstance(seen, GiveUp) or (isinstance(seen, Versions) and seen.gone):
             # What it is that stands in the way is said by the read that follows.
             self._change(read, _NOTHING)
 
-    def _take_version(self, lane: Lane, reference: Reference, current: str) -> None:
+    def _take_version(self, lane: Lane, reference: Reference, seen: Versions) -> None:
         read = (lane, reference.entry)
-        behind = self._behind(read, current)
+        behind, told = self._behind(read, seen)
         if behind:
-            self._found_change(lane, reference, current, behind)
+            self._found_change(lane, reference, told, behind)
         elif self._is_given_up(read):
             # It is back as it was: whoever complains may stop.
-            self._change(read, current)
+            self._change(read, told)
 
     def _found_change(
         self, lane: Lane, reference: Reference, current: str, behind: dict[Key, str | None]
@@ -163,4 +172,4 @@ class Comparison:
             if isinstance(result, GiveUp):
                 self._change(read, _NOTHING)
             elif isinstance(result, Value):
-                self._take_version(lane, reference, result.version)
+                self._take_version(lane, reference, Versions(result.version, {}, ""))

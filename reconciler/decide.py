@@ -27,10 +27,12 @@ from externalsecret.identity import Backend
 from externalsecret.ledger import Entry, Heard, Ledger, is_covered
 from externalsecret.manifest import Manifest
 from externalsecret.reference import Reference
+from reconciler import remade
 from reconciler.backends.contract import CannotLook, Value, Versions
 from reconciler.reads import Answer, Ask, Verb
 
 PENDING_LABEL = "AWSPENDING"
+_COUNTING = {Backend.PARAMETER_STORE, Backend.GCP_SECRET_MANAGER}
 MOST_STEPS = 4
 """Looks and reads that one pass spends on one key before it waits."""
 
@@ -153,9 +155,10 @@ def find_jobs(
             jobs.append(_spec_job(reference, leaves, known))
         elif not is_covered(leaves, manifest.fingerprint(entry)):
             jobs.append(_heard_job(reference, leaves, known))
-        elif current is not None and current != synced.version:
+        elif current is not None and not remade.is_held(synced, current):
             # Not since a moment ago: an answer from before the change may be as fresh as that.
-            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.READ, known.now, current or None))
+            version = remade.expected(synced, current)
+            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.READ, known.now, version))
         elif entry in repair:
             since = known.fresh_since
             jobs.append(Job(reference, Why.REPAIR, leaves, Verb.READ, since, synced.version))
@@ -215,10 +218,13 @@ def _after_read(job: Job, value: Value, began: float) -> Job | Verdict:
 
 def _after_look(job: Job, seen: Versions, began: float) -> Job | Verdict:
     if seen.gone:
-        return Failed(GiveUp(seen.gone, reason="MarkedForDeletion"))
+        return Failed(GiveUp(seen.gone, reason=seen.gone_reason))
     holds = job.synced_version() if job.value is None else job.value.version
-    if seen.current is None or seen.current != holds:
-        return replace(job, verb=Verb.READ, since=began, version=seen.current, value=None)
+    is_remade = job.value is None and remade.is_remade(job.entry.synced, seen)
+    if is_remade or seen.current is None or seen.current != holds:
+        # Of what was made anew no answer from before will do, although it bears the same version.
+        version = None if is_remade and seen.current == holds else seen.current
+        return replace(job, verb=Verb.READ, since=began, version=version, value=None)
     superseded = not job.is_open() or _was_superseded(job, seen)
     if job.value is not None:
         return Settled(job.value, superseded, began)
@@ -239,12 +245,12 @@ def _was_superseded(job: Job, seen: Versions) -> bool:
     """Whether the announced version is there, and has had its time.
 
     One that is not listed yet, or only pending, shows that the look was older than the event.
-    Parameter Store counts its versions and lists the last one only.
+    Parameter Store and Google count their versions, and show the last one only.
     """
     announced = job.heard_version()
     if announced is None:
         return True
-    if job.reference.secret.backend is Backend.PARAMETER_STORE:
+    if job.reference.secret.backend in _COUNTING:
         return _number(announced) <= _number(seen.current)
     return announced in seen.known and PENDING_LABEL not in seen.known[announced]
 

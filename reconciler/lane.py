@@ -26,6 +26,7 @@ from reconciler.cache import Cache, satisfies
 from reconciler.load import Load, Party, Slot, Waiting
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Answer, Ask, Lane, Verb
+from reconciler.remade import SLACK_SECONDS
 
 log = structlog.get_logger()
 
@@ -237,6 +238,9 @@ class LaneWork:
     def _remember(self, slot: Slot, answer: Answer) -> None:
         try:
             self._count(slot[0], answer)
+            if isinstance(answer.result, Versions) and answer.result.made is not None:
+                made = answer.began - answer.result.age
+                self._cache.outdate((self._lane, slot[1]), made - SLACK_SECONDS)
             if _may_be_kept(answer.result):
                 self._cache.keep(slot[0], (self._lane, slot[1]), answer)
             elif _has_vanished(answer.result):

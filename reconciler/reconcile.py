@@ -24,7 +24,7 @@ from externalsecret.kubeapi import MERGE_PATCH, KubeApi
 from externalsecret.kubeevents import EventType, ObjectRef, Recorder
 from externalsecret.reflect import Key
 from externalsecret.resource import API_VERSION, KIND, ExternalSecret, status_path
-from reconciler import decide
+from reconciler import decide, remade
 from reconciler.apply import SecretWriter
 from reconciler.attempt import Attempt
 from reconciler.backoff import Backoff
@@ -184,6 +184,9 @@ class Reconciler:
         """Tell the other readers of a key which version is current, if that is news to them."""
         for entry, version, began in one.confirmed():
             read = (lane_of(one.manifest, one.manifest.references[entry]), entry)
+            if remade.is_told_by(version, self._parts.cache.current(read)):
+                # Others may have read the one before it, which bore the same number.
+                continue
             if self._parts.cache.confirm(read, version, began):
                 for key in self._parts.objects.readers(read):
                     if key != one.es.key:

@@ -12,6 +12,7 @@ calls as the API allows. `look` reads no value. It does not guarantee that what 
 newest: clouds are eventually consistent.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -68,6 +69,8 @@ class Versions:
     """When the current version was made, in seconds since the epoch, where its text does not tell:
     a secret that is deleted and made anew may count its versions from 1 again.
     """
+    age: float = math.inf
+    """How old the version was then, in seconds; for use where `made` is given."""
 
 
 class CannotLook(Exception):

@@ -10,6 +10,7 @@ Google facts: "AccessSecretVersionResponse", "SecretPayload" and "SecretVersion"
 Manager API reference; every name in an answer has the project's number.
 """
 
+import math
 from typing import TYPE_CHECKING
 
 import google_crc32c
@@ -37,19 +38,20 @@ def value_of(row: "AccessSecretVersionResponse", subject: str) -> Value:
     return Value(Redacted(data), number, resource)
 
 
-def versions_of(row: "SecretVersion", subject: str) -> Versions:
-    """The version that was asked for, and whether it can be read."""
+def versions_of(row: "SecretVersion", subject: str, now: float) -> Versions:
+    """The version that was asked for, and whether it can be read. `now` in seconds since 1970."""
     resource, number = _parts(row.name)
     state = row.state.name
     made = row.create_time.timestamp() if row.create_time else None
+    age = math.inf if made is None else now - made
     known = {number: frozenset[str]()}
     if state == "DISABLED":
         gone = disabled(subject, number)
     elif state == "DESTROYED":
         gone = destroyed(subject, number)
     else:
-        return Versions(number, known, resource, made=made)
-    return Versions(number, known, resource, gone.message, gone.reason, made)
+        return Versions(number, known, resource, made=made, age=age)
+    return Versions(number, known, resource, gone.message, gone.reason, made, age)
 
 
 def _parts(name: str) -> tuple[str, str]:

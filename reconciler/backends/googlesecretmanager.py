@@ -44,12 +44,14 @@ class GoogleSecretManager:
         scope: str,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """`scope` is `project` or `project/location`, as externalsecret.dialect.google writes it.
 
-        `clock` and `sleep` are for the rate of sweeps.
+        `clock` and `sleep` are for the rate of sweeps, `now` for the age of versions.
         """
         self._access = access
+        self._now = now
         self._project, _, self._location = scope.partition("/")
         settings = access.settings
         self._rate = Rate(settings.reads_a_second, settings.reads_at_once, clock, sleep)
@@ -101,7 +103,7 @@ class GoogleSecretManager:
             row = client.get_secret_version(
                 name=name, retry=None, timeout=self._access.settings.read_timeout
             )
-        return googlerows.versions_of(row, subject)
+        return googlerows.versions_of(row, subject, self._now())
 
     def _name(self, reference: Reference) -> str:
         project = self._project

@@ -132,3 +132,13 @@ def test_what_an_older_call_told_to_be_current_changes_nothing() -> None:
     assert not cache.confirm(DB, "v2", 10.0)
     assert cache.current(DB) == "v3"
     assert cache.confirm(DB, "v4")
+
+
+def test_what_was_read_before_the_version_was_made_is_outdated() -> None:
+    cache = Cache(10_000)
+    cache.keep(Verb.READ, DB, Answer(value("1"), 100.0))
+    cache.outdate(DB, 100.0)
+    assert cache.find(ask(200.0, "1"), DB) is not None
+    cache.outdate(DB, 100.5)
+    assert cache.find(ask(200.0, "1"), DB) is None
+    assert not cache.has_value(DB)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from externalsecret.errors import GiveUp, Retry
-from externalsecret.identity import Backend, SecretId
+from externalsecret.identity import Backend, SecretId, google_secret
 from externalsecret.ledger import Entry, Heard, Synced, read_ledger
 from externalsecret.manifest import read_manifest
 from externalsecret.redacted import Redacted
@@ -226,6 +226,42 @@ def test_after_an_edit_the_suppliers_of_a_shared_name_are_all_wanted() -> None:
     }
     ledger = read_ledger({"uid": "u1", "keys": keys}, "u1")
     assert decide.shared_suppliers(ledger, found) == {DB, entry_of("doc")}
+
+
+MADE_LATER = decide.seconds_of(NEW)
+
+
+@pytest.mark.parametrize("announced", [None, "1"])
+def test_a_secret_that_was_made_anew_is_read_although_its_number_is_the_same(
+    announced: str | None,
+) -> None:
+    begun = job(Why.HEARD, Verb.LOOK, announced=announced, held="1")
+    seen = Answer(Versions("1", {"1": frozenset()}, "", made=MADE_LATER), 200.0)
+    after = decide.advance(begun, seen)
+    assert isinstance(after, Job)
+    assert (after.verb, after.since, after.ask().version) == (Verb.READ, 200.0, None)
+    assert told(decide.advance(after, read("1"))) == "settled 1"
+
+
+def test_what_a_sweep_saw_to_be_made_anew_is_read_once() -> None:
+    remade = f"1@{int(MADE_LATER or 0)}"
+    known = replace(NOTHING_KNOWN, current=lambda _entry: remade)
+    before = {**SYNCED, "version": "1", "at": OLD}
+    assert _jobs({DB: {"synced": before}}, known=known) == [(Why.SWEEP, Verb.READ, 95.0, None)]
+    assert _jobs({DB: {"synced": {**before, "at": NEW}}}, known=known) == []
+
+
+def test_googles_versions_are_counted() -> None:
+    google = Reference("e", google_secret("db"), "db", Selector(Select.LATEST), "-")
+    begun = job(Why.HEARD, Verb.LOOK, announced="4", held="5")
+    assert told(decide.advance(replace(begun, reference=google), look("5"))) == "Covered"
+
+
+def test_why_a_listed_version_cannot_be_read_is_the_backends_word() -> None:
+    seen = Versions("1", {}, "", "It is disabled.", "Disabled")
+    after = decide.advance(LOOK_V2, Answer(seen, 200.0))
+    assert isinstance(after, Failed)
+    assert (after.error.reason, str(after.error)) == ("Disabled", "It is disabled.")
 
 
 @pytest.mark.parametrize(
