@@ -15,6 +15,9 @@ guide); a parameter's leading slash folds into its ARN ("parameter/a/b" for "/a/
 
 Google facts: Secret Manager takes a project's id and its number for the same; what it writes itself
 (answers, notifications, most audit logs) names the number ("Resource names" in the API reference).
+
+Azure facts: vault names are unique in the world, and identifiers are equal whatever their case
+("Object identifiers" in the Key Vault overview).
 """
 
 import re
@@ -28,6 +31,11 @@ _GOOGLE_RESOURCE = re.compile(
     r"(?://secretmanager\.googleapis\.com/)?projects/(?P<project>[^/]+)"
     r"(?:/locations/(?P<location>[^/]+))?/secrets/(?P<name>[^/]+)(?:/versions/[^/]+)?"
 )
+_KEY_VAULT_URL = re.compile(
+    r"https://(?P<vault>[a-z0-9-]+)\.[a-z0-9.-]+(?::443)?/(?:secrets|certificates|keys)"
+    r"/(?P<name>[a-z0-9-]+)(?:/(?P<version>[a-z0-9]+))?/?",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class Backend(StrEnum):
@@ -36,6 +44,7 @@ class Backend(StrEnum):
     SECRETS_MANAGER = "secretsmanager"
     PARAMETER_STORE = "ssm"
     GCP_SECRET_MANAGER = "gcpsecretmanager"  # noqa: S105 - a system's name, no password
+    KEY_VAULT = "keyvault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +209,20 @@ def google_learned(secret: SecretId, resource: str) -> SecretId:
     if not secret.account:
         return replace(secret, account=answered.account)
     return replace(secret, other_account=answered.account)
+
+
+def key_vault(vault: str, name: str) -> SecretId:
+    """The id of a secret in an Azure key vault; Azure tells no upper from lower case."""
+    return SecretId(Backend.KEY_VAULT, name.lower(), account=vault.lower())
+
+
+def key_vault_url(url: str) -> tuple[SecretId, str] | None:
+    """The id and the version ("" if none) that an object identifier of Key Vault names.
+
+    A certificate or key has the name and the version of its secret. None when the text is no such
+    identifier.
+    """
+    parts = _KEY_VAULT_URL.fullmatch(url)
+    if parts is None:
+        return None
+    return key_vault(parts["vault"], parts["name"]), (parts["version"] or "").lower()

@@ -19,6 +19,7 @@ from typing import Any
 from externalsecret.dialect.aws import ParameterStoreDialect, SecretsManagerDialect
 from externalsecret.dialect.contract import Defaults, Dialect, invalid
 from externalsecret.dialect.google import GoogleDialect
+from externalsecret.dialect.keyvault import KeyVaultDialect
 from externalsecret.entrykey import entry_key
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend
@@ -29,6 +30,7 @@ _DIALECTS: Mapping[str, Callable[[Mapping[str, Any], Defaults], Dialect]] = {
     "secretsManager": SecretsManagerDialect,
     "systemManager": ParameterStoreDialect,
     "gcpSecretsManager": GoogleDialect,
+    "azureKeyVault": KeyVaultDialect,
 }
 
 

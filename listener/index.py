@@ -218,4 +218,7 @@ def _learned(manifest: Manifest, ledger: Ledger, reference: Reference) -> Secret
         return identity.secrets_manager_arn(synced.resource) or reference.secret
     if reference.secret.backend is Backend.GCP_SECRET_MANAGER:
         return identity.google_learned(reference.secret, synced.resource)
-    return identity.parameter(synced.resource)
+    if reference.secret.backend is Backend.PARAMETER_STORE:
+        return identity.parameter(synced.resource)
+    # Whatever else there is says in the spec all that there is to know.
+    return reference.secret

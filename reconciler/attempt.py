@@ -19,6 +19,7 @@ from externalsecret.redacted import Redacted
 from externalsecret.resource import ExternalSecret
 from reconciler import decide
 from reconciler.apply import SecretWriter
+from reconciler.backends.contract import Remark
 from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
 from reconciler.live import LiveSecret
 from reconciler.load import Answers
@@ -236,6 +237,12 @@ class Attempt:
                     yield entry, verdict.value.version, verdict.began
             elif isinstance(verdict, Covered) and job.synced_version() is not None:
                 yield entry, str(job.synced_version()), verdict.began
+
+    def remarks(self) -> Iterator[Remark]:
+        """What the user should know of the values that were read."""
+        for _, verdict in self._verdicts.values():
+            if isinstance(verdict, Settled) and verdict.value.remark is not None:
+                yield verdict.value.remark
 
     def heard_times(self) -> list[float]:
         """When the changes happened that this attempt brought into the Secret."""

@@ -212,6 +212,8 @@ class Reconciler:
         for missing in () if one is None else one.not_found:
             message = f"The announced version of {missing} was not to be seen; it is let go."
             self._say(es, "AnnouncedVersionNotFound", message)
+        for remark in () if one is None else one.remarks():
+            self._say(es, remark.reason, remark.message)
         self._parts.queue.done(es.key)
 
     def _is_quiet(self, es: ExternalSecret, outcome: Outcome) -> bool:

@@ -38,6 +38,14 @@ ReadValue = Redacted | Binary | Mapping[str, Redacted]
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What the user should know of a value although it could be read, for an Event."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """What a read gave."""
 
@@ -50,6 +58,7 @@ class Value:
     """
     resource: str
     """The canonical identity in the backend's own words (an ARN); "" where it names none."""
+    remark: Remark | None = None
 
 
 @dataclass(frozen=True, slots=True)

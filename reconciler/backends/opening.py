@@ -11,6 +11,8 @@ from externalsecret.identity import Backend as Kind
 from externalsecret.reference import Identity
 from reconciler.backends.awsclient import AwsAccess
 from reconciler.backends.awssettings import aws_settings
+from reconciler.backends.azureaccess import AzureAccess
+from reconciler.backends.azuresettings import AzureSettings, azure_settings
 from reconciler.backends.contract import Backend
 from reconciler.backends.googleclient import GoogleAccess
 from reconciler.backends.googlesettings import GoogleSettings, google_settings
@@ -22,11 +24,13 @@ class Access:
 
     aws: AwsAccess
     google: GoogleAccess = field(default_factory=lambda: GoogleAccess(GoogleSettings()))
+    azure: AzureAccess = field(default_factory=lambda: AzureAccess(AzureSettings()))
 
     def close(self) -> None:
         """Let go of all of them; waits for no call."""
         self.aws.close()
         self.google.close()
+        self.azure.close()
 
 
 def read_access(environ: Mapping[str, str]) -> Access:
@@ -34,6 +38,7 @@ def read_access(environ: Mapping[str, str]) -> Access:
     return Access(
         AwsAccess(aws_settings(environ)),
         google=GoogleAccess(google_settings(environ)),
+        azure=AzureAccess(azure_settings(environ)),
     )
 
 
@@ -51,6 +56,10 @@ def open_backend(kind: Kind, identity: Identity, scope: str, access: Access) -> 
         )
 
         return GoogleSecretManager(access.google, scope)
+    if kind is Kind.KEY_VAULT:
+        from reconciler.backends.keyvault import KeyVault  # noqa: PLC0415 - as above
+
+        return KeyVault(access.azure, scope)
     from reconciler.backends.parameterstore import ParameterStore  # noqa: PLC0415 - as above
 
     return ParameterStore(access.aws, identity.role_arn, scope)

@@ -21,6 +21,11 @@ BAD_CHECKSUM = "BadChecksum"
 BAD_VALUE = "BadValue"
 AMBIGUOUS_NAMES = "AmbiguousNames"
 TOO_LARGE = "TooLarge"
+EXPIRED = "Expired"
+NOT_YET_VALID = "NotYetValid"
+BLOCKED = "BlockedByFirewall"
 
 # What one key met, the others of the same identity would meet as well.
-OF_THE_IDENTITY = frozenset((NO_CREDENTIALS, ROLE_DENIED, THROTTLED, UNREACHABLE, INVALID_REGION))
+OF_THE_IDENTITY = frozenset(
+    (NO_CREDENTIALS, ROLE_DENIED, THROTTLED, UNREACHABLE, INVALID_REGION, BLOCKED)
+)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.azure import AzureDouble
 from testbed.cluster import Cluster
 from testbed.moto import Moto
 from testbed.proxy import WireProxy
@@ -16,9 +17,10 @@ from worlds.backends import (
     World,
 )
 from worlds.google import GoogleWorld, use_key
+from worlds.keyvault import KeyVaultWorld
 from worlds.spine import Spine
 
-REMOTE_WORLDS = ["secrets", "parameters", "google"]
+REMOTE_WORLDS = ["secrets", "parameters", "google", "key_vault"]
 """The fixture of each backend that is reached over a network."""
 
 
@@ -50,6 +52,22 @@ def parameters(wire: WireProxy, moto: Moto) -> Iterator[ParameterStoreWorld]:
 def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleWorld]:
     use_key(tmp_path, monkeypatch)
     world = GoogleWorld()
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureDouble]:
+    """An Azure of the test's own, to which the environment of this process leads."""
+    with AzureDouble(tmp_path) as double:
+        for name, value in double.env().items():
+            monkeypatch.setenv(name, value)
+        yield double
+
+
+@pytest.fixture
+def key_vault(azure: AzureDouble) -> Iterator[KeyVaultWorld]:
+    world = KeyVaultWorld(azure)
     yield world
     world.close()
 

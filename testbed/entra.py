@@ -1,0 +1,111 @@
+"""The token endpoints of Microsoft Entra ID and of a node's metadata service, as far as a process
+without a user needs them.
+
+Part of the Azure double (testbed.azure). It knows one tenant with one application, which proves
+itself by a client secret or by any of some ServiceAccount tokens, and one managed identity. Tokens
+are opaque and expire; `expire_all` and `lifetime` make them do so early.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import urllib.parse
+from typing import Any
+
+from testbed.azurecall import Answer, Call
+
+AUTHORITY = "login.microsoftonline.com"
+TENANT = "11111111-2222-3333-4444-555555555555"
+CLIENT = "66666666-7777-8888-9999-000000000000"
+SCOPE = "https://vault.azure.net/.default"
+METADATA_PATH = "/metadata/identity/oauth2/token"
+
+
+class Entra:
+    """One tenant."""
+
+    def __init__(self) -> None:
+        self.lifetime = 3600
+        """Of new tokens, in seconds."""
+        self.client_secret = secrets.token_urlsafe(16)
+        self.assertions: list[str] = []
+        """ServiceAccount tokens that were shown, in their order; any is good."""
+        self._lock = threading.Lock()
+        self._tokens: dict[str, float] = {}
+
+    def is_good(self, bearer: str) -> bool:
+        """Whether a token may be used now."""
+        with self._lock:
+            return self._tokens.get(bearer, 0.0) > time.time()
+
+    def expire_all(self) -> None:
+        """Let no token be good that was given so far."""
+        with self._lock:
+            self._tokens.clear()
+
+    def answer(self, call: Call) -> Answer:
+        """Answer a call to the authority."""
+        if call.operation == "token":
+            return self._token(dict(urllib.parse.parse_qsl(call.body.decode())))
+        base = f"https://{AUTHORITY}/{TENANT}"
+        if "openid-configuration" in call.path:
+            return Answer(
+                200,
+                {
+                    "issuer": f"{base}/v2.0",
+                    "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                    "token_endpoint": f"{base}/oauth2/v2.0/token",
+                },
+            )
+        aliases = [AUTHORITY, "login.windows.net"]
+        about = {"preferred_network": AUTHORITY, "preferred_cache": AUTHORITY, "aliases": aliases}
+        configuration = f"{base}/v2.0/.well-known/openid-configuration"
+        return Answer(
+            200,
+            {"tenant_discovery_endpoint": configuration, "api-version": "1.1", "metadata": [about]},
+        )
+
+    def metadata(self, call: Call) -> Answer:
+        """Answer a call to the metadata service of a node."""
+        if call.headers.get("metadata") != "true":
+            return Answer(400, {"error": "invalid_request"})
+        token, expires_on = self._issue()
+        return Answer(
+            200,
+            {
+                "access_token": token,
+                "expires_in": str(self.lifetime),
+                "expires_on": str(int(expires_on)),
+                "resource": call.query.get("resource", ""),
+                "token_type": "Bearer",
+            },
+        )
+
+    def _token(self, form: dict[str, str]) -> Answer:
+        if form.get("client_id") != CLIENT or form.get("grant_type") != "client_credentials":
+            return _refused("AADSTS700016: Application was not found in the directory.")
+        if form.get("scope") != SCOPE:
+            return _refused("AADSTS500011: The resource principal was not found in the tenant.")
+        if "client_assertion" in form:
+            self.assertions.append(form["client_assertion"])
+        elif form.get("client_secret") != self.client_secret:
+            return _refused("AADSTS7000215: Invalid client secret provided.")
+        token, _ = self._issue()
+        issued: dict[str, Any] = {"token_type": "Bearer", "access_token": token}
+        lives = {"expires_in": self.lifetime, "ext_expires_in": self.lifetime}
+        return Answer(200, {**issued, **lives})
+
+    def _issue(self) -> tuple[str, float]:
+        token = secrets.token_urlsafe(24)
+        expires_on = time.time() + self.lifetime
+        with self._lock:
+            self._tokens[token] = expires_on
+        return token, expires_on
+
+
+def _refused(said: str) -> Answer:
+    # The real one ends with ids and the time, another each time.
+    trace = f"Trace ID: {secrets.token_hex(16)} Timestamp: {time.time()}"
+    return Answer(401, {"error": "invalid_client", "error_description": f"{said} {trace}"})
