@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kubernetes.client import Configuration
 
 from externalsecret.errors import GiveUp
 from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, ApiRetry, HttpKubeApi, connect
@@ -22,6 +23,7 @@ class Server:
     headers: dict[str, str] = field(default_factory=dict)
     chunks: list[bytes] | None = None
     asked: list[tuple[str, str, str | None, bytes]] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
     url: str = ""
 
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
@@ -29,6 +31,7 @@ class Server:
         sent = handler.rfile.read(length)
         kind = handler.headers.get("Content-Type")
         self.asked.append((handler.command, handler.path, kind, sent))
+        self.tokens.append(handler.headers.get("Authorization"))
         handler.send_response(self.status)
         for name, value in self.headers.items():
             handler.send_header(name, value)
@@ -69,6 +72,33 @@ def server() -> Iterator[Server]:
     serving.shutdown()
     thread.join()
     serving.server_close()
+
+
+@dataclass
+class _Clock:
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_token_that_was_replaced_on_disk_is_used_within_seconds(
+    server: Server, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+
+    def refresh(configuration: Configuration) -> None:
+        configuration.api_key["BearerToken"] = f"Bearer {token.read_text()}"
+
+    configuration, clock = Configuration(), _Clock()
+    configuration.host = server.url
+    configuration.refresh_api_key_hook = refresh
+    api = HttpKubeApi(configuration, 5.0, clock)
+    for text, seconds in (("first", 0.0), ("second", 1.0), ("second", 11.0)):
+        token.write_text(text)
+        clock.seconds = seconds
+        api.request("GET", "/x")
+    assert server.tokens == ["Bearer first", "Bearer first", "Bearer second"]
 
 
 def _kubeconfig(path: Path, url: str) -> str:
