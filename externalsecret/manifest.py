@@ -189,8 +189,10 @@ class _Reader:
     def _data(self, where: str, item: Mapping[str, Any]) -> Item:
         is_path = item.get("path") is not None
         if is_path and not self._dialect.reads_paths:
+            # Users alert on the first words, which are those of kubernetes-external-secrets.
             raise invalid(
-                f"{where}.path: only backendType systemManager reads paths; use key and name."
+                f"_getByPath not implemented: {where}.path is for backendType systemManager alone. "
+                "Write key and name."
             )
         key: str = item["path"] if is_path else item["key"]
         return Item(

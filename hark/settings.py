@@ -20,6 +20,7 @@ from externalsecret.duration import format_duration
 from externalsecret.errors import GiveUp
 from hark.bytesize import parse_bytes
 from hark.environment import DEFAULTS, Environment, refusal
+from hark.formerly import ignored_variables
 from hark.queues import read_queues
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def read_settings(
     region, forced = _region(read)
     interval = _sweep_interval(read)
     _refuse_unserved(read)
+    read.warnings += ignored_variables(environ)
     return Settings(
         queues=read_queues(read),
         sweep_interval=interval,

@@ -42,9 +42,7 @@ CASES = {
     "another backend": Bad(
         "UnsupportedBackend", "backendType vault is not served", {"backendType": "vault"}
     ),
-    "a path": Bad(
-        "InvalidSpec", "only backendType systemManager reads paths", {"data": [{"path": "/x"}]}
-    ),
+    "a path": Bad("InvalidSpec", "_getByPath not implemented", {"data": [{"path": "/x"}]}),
     "a template": Bad(
         "UnsupportedTemplate",
         "spec.template.data",
