@@ -39,9 +39,14 @@ class Bad:
 
 ONE = [{"key": "KEY", "name": "entry"}]
 CASES = {
-    "another backend": Bad(
-        "UnsupportedBackend", "backendType vault is not served", {"backendType": "vault"}
-    ),
+    **{
+        backend: Bad(
+            "UnsupportedBackend",
+            f"backendType {backend} is not served by this version of Hark (it serves",
+            {"backendType": backend},
+        )
+        for backend in ("alicloudSecretsManager", "ibmcloudSecretsManager", "akeyless")
+    },
     "a path": Bad("InvalidSpec", "_getByPath not implemented", {"data": [{"path": "/x"}]}),
     "a template": Bad(
         "UnsupportedTemplate",

@@ -83,7 +83,7 @@ class _Clock:
 
 
 def test_a_token_that_was_replaced_on_disk_is_used_within_seconds(
-    server: Server, tmp_path: Path
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = tmp_path / "token"
 
@@ -92,7 +92,7 @@ def test_a_token_that_was_replaced_on_disk_is_used_within_seconds(
 
     configuration, clock = Configuration(), _Clock()
     configuration.host = server.url
-    configuration.refresh_api_key_hook = refresh
+    monkeypatch.setattr(configuration, "refresh_api_key_hook", refresh)
     api = HttpKubeApi(configuration, 5.0, clock)
     for text, seconds in (("first", 0.0), ("second", 1.0), ("second", 11.0)):
         token.write_text(text)
