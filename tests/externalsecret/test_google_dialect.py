@@ -205,5 +205,5 @@ def test_what_is_no_location_is_refused(location: str) -> None:
 
 def test_paths_are_refused() -> None:
     spec = {"backendType": "gcpSecretsManager", "data": [{"path": "/a"}]}
-    with pytest.raises(GiveUp, match="only backendType systemManager reads paths"):
+    with pytest.raises(GiveUp, match="_getByPath not implemented"):
         read_manifest(spec, Defaults())
