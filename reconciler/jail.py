@@ -7,7 +7,8 @@ takes the whole process down takes only its own.
 Frames on both pipes are a length (four bytes, big endian) and that many bytes. The first frame is
 the start: {"package": ..., "limits": {...}, "sources": [...]}; each further one a call:
 {"function": ..., "argument": ...}. A reply is one letter, which is a Stop of reconciler.javascript
-or "=" and then JSON. It ends at the end of its input.
+or "=", then the microseconds of processor time that the call took (eight bytes, big endian), and
+after "=" JSON. It ends at the end of its input.
 
 Guarantees: nothing but that letter is said about a script's fault. Does not guarantee that what
 follows "=" has the expected form: a script may have tampered with what makes it.
@@ -38,8 +39,16 @@ def main() -> None:
         context.eval(source)
     _write_frame(b"=")
     while request := _read_frame():
-        call = json.loads(request)
-        _write_frame(_in_a_fork(context, call, limits))
+        before = _microseconds()
+        reply = _in_a_fork(context, json.loads(request), limits)
+        spent = (_microseconds() - before).to_bytes(8, "big")
+        _write_frame(reply[:1] + spent + reply[1:])
+
+
+def _microseconds() -> int:
+    """Processor time of all forks that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((usage.ru_utime + usage.ru_stime) * 1e6)
 
 
 def _in_a_fork(context: Any, call: dict[str, str], limits: dict[str, Any]) -> bytes:

@@ -32,6 +32,8 @@ _PACKAGE = "_quickjs"
 _JAIL = Path(__file__).with_name("jail.py")
 _SLACK_SECONDS = 5.0
 _DONE = "="
+_HEAD = 9
+"""Bytes of a reply before its result: the letter, and the time that the call took."""
 
 
 class Stop(StrEnum):
@@ -88,6 +90,8 @@ class JavaScript:
         self._limits = limits or Limits()
         self._lock = threading.Lock()
         self._jail: subprocess.Popen[bytes] | None = None
+        self.spent = 0.0
+        """Seconds of processor time of all calls so far."""
 
     def call(self, function: str, argument: Any) -> Any:
         """What a global function returns when given `argument` as one JSON text.
@@ -98,9 +102,10 @@ class JavaScript:
         with self._lock:
             # A process that was killed while it waited says so only now.
             reply = self._ask(request) or self._ask(request)
+            self.spent += int.from_bytes(reply[1:_HEAD], "big") / 1e6
         if not reply:
             raise Stopped(Stop.CRASH)
-        letter, result = reply[:1].decode(), reply[1:]
+        letter, result = reply[:1].decode(), reply[_HEAD:]
         if letter != _DONE:
             raise Stopped(Stop(letter))
         try:

@@ -1,28 +1,27 @@
 """What a namespace allows: which keys may be read for it, and with which roles.
 
-Fed by the reconcile story with the raw spec and the annotations of the ExternalSecret's namespace,
-before any read; feeds nothing: it passes or raises. Rules and sentences are those of
+Fed by reconciler.guard with the keys and roles of an ExternalSecret and the annotations of its
+namespace; feeds nothing: it passes or raises. Rules and sentences are those of
 kubernetes-external-secrets 8.5.5, JavaScript's regular expressions included. Different on purpose:
 dataFromWithOptions is checked too; so is each role that is named or will be used; every reason is
 told, not the last one.
 
-Guarantees: an expression that is malformed or takes too long denies. Not checked, as nobody can
-know it before the read: the parameters below a permitted path.
+Guarantees: an expression (reconciler.patterns) that is malformed or takes too long denies. Not
+checked, as nobody can know it before the read: the parameters below a permitted path.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from externalsecret.errors import GiveUp, Retry
-from reconciler.javascript import JavaScript, Limits, Stop, Stopped
+from externalsecret.reference import Identity
+from reconciler.patterns import Patterns
+from reconciler.javascript import Stop, Stopped
 
+_REASON = "NotPermitted"
 _MOST_REASONS = 20
-_REMEMBERED = 2048
-_LIMITS = Limits(cpu=0.25, memory=16 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,10 @@ def requested_keys(spec: Mapping[str, Any]) -> tuple[RequestedKey, ...]:
     return tuple(keys)
 
 
-def requested_roles(spec: Mapping[str, Any], default_vault_role: str = "") -> tuple[str, ...]:
-    """Every role that a spec names, and the one that Vault is asked for when it names none."""
-    vault_role = spec.get("vaultRole") or ""
-    if not vault_role and spec.get("backendType") == "vault":
-        vault_role = default_vault_role
-    named = (spec.get("roleArn") or "", vault_role)
-    return tuple(dict.fromkeys(filter(None, named)))
+def requested_roles(spec: Mapping[str, Any], identity: Identity) -> tuple[str, ...]:
+    """Every role that a spec names, and those that its backend will really be asked as."""
+    named = (spec.get("roleArn"), spec.get("vaultRole"), identity.role_arn, identity.vault_role)
+    return tuple(dict.fromkeys(role for role in named if role))
 
 
 def doubtful_annotations(
@@ -72,9 +68,10 @@ def doubtful_annotations(
     """A sentence for each annotation that looks like a JSON list: as an expression that is one set
     of characters, which permits nearly everything.
     """
+    effect = "a single character" if settings.whole else "nearly everything"
     return tuple(
         f"Annotation {name} looks like a list, but it is one regular expression, in which "
-        "[...] stands for any one of these characters: it permits nearly everything. "
+        f"[...] stands for any one of these characters: it permits {effect}. "
         "Write the alternatives as (one|two)."
         for name in (settings.naming_annotation, settings.role_annotation)
         if _is_list(annotations.get(name) or "")
@@ -86,11 +83,13 @@ class Permissions:
 
     def __init__(self, settings: PermissionSettings) -> None:
         self._settings = settings
-        source = Path(__file__).with_name("prelude") / "permitted.js"
-        self._engine = JavaScript(lambda: [source.read_text()], _LIMITS)
-        # Expressions and keys repeat at every pass. Only answers are kept, never a failure.
-        self._matches: Callable[[str, tuple[str, ...]], tuple[bool, ...] | None]
-        self._matches = lru_cache(_REMEMBERED)(self._ask)
+        self._patterns = Patterns(whole=settings.whole)
+
+    def are_free(self, annotations: Mapping[str, str]) -> bool:
+        """Whether these annotations restrict nothing."""
+        settings = self._settings
+        names = (settings.naming_annotation, settings.role_annotation)
+        return not settings.enforced and not any(annotations.get(name) for name in names)
 
     def check(
         self,
@@ -111,12 +110,12 @@ class Permissions:
             told.append(f"and {len(reasons) - len(told)} more")
         raise GiveUp(
             f"not allowed to fetch secret: {name[0]}/{name[1]}: {'; '.join(told)}",
-            reason="NotPermitted",
+            reason=_REASON,
         )
 
     def close(self) -> None:
         """End the engine's process."""
-        self._engine.close()
+        self._patterns.close()
 
     def _reasons(
         self,
@@ -152,34 +151,29 @@ class Permissions:
         self, annotation: str, namespace: str, pattern: str, keys: Sequence[RequestedKey]
     ) -> list[tuple[RequestedKey, bool]]:
         where = f"annotation {annotation} on namespace {namespace}"
+        texts = tuple(key.text for key in keys)
         try:
-            matches = self._matches(pattern, tuple(key.text for key in keys))
+            matches = self._patterns.matches(namespace, pattern, texts)
         except Stopped as stopped:
-            sentence = f"The regular expression of {where} {stopped.words}, so nothing is allowed."
             if stopped.stop is Stop.WALL:
-                raise Retry(sentence, reason="NotPermitted") from None
-            raise GiveUp(sentence, reason="NotPermitted") from None
+                raise Retry(_stopped(where, stopped.words), reason=_REASON) from None
+            raise GiveUp(_stopped(where, stopped.words), reason=_REASON) from None
         if matches is None:
             raise GiveUp(
                 f"Invalid regular expression: /{pattern}/ in {where}. Correct the annotation; "
                 "until then nothing is allowed.",
-                reason="NotPermitted",
+                reason=_REASON,
             )
         return list(zip(keys, matches, strict=True))
-
-    def _ask(self, pattern: str, texts: tuple[str, ...]) -> tuple[bool, ...] | None:
-        """Which texts match; None when the pattern is malformed."""
-        request = {"pattern": pattern, "texts": texts, "whole": self._settings.whole}
-        reply = self._engine.call("permitted", request)
-        # This source runs no script of a tenant, so the reply has its form.
-        if not reply["valid"]:
-            return None
-        return tuple(match is True for match in reply["matches"])
 
 
 def _naming_reason(key: RequestedKey, pattern: str) -> str:
     kind = "path" if key.is_path else "key name"
     return f"{kind} {key.text} does not match naming convention {pattern}"
+
+
+def _stopped(where: str, words: str) -> str:
+    return f"The regular expression of {where} {words}, so nothing is allowed."
 
 
 def _missing(annotation: str, namespace: str) -> str:

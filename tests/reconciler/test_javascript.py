@@ -171,3 +171,13 @@ def test_a_missing_engine_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatc
 def test_sources_that_do_not_load_are_tried_again_later() -> None:
     with pytest.raises(Retry, match="could not be started"):
         evaluate(JavaScript(lambda: ["syntax error"]), "return 1")
+
+
+def test_the_time_that_calls_take_is_told_whether_they_end_or_are_ended(
+    impatient: JavaScript,
+) -> None:
+    evaluate(impatient, "return 1")
+    assert 0 < impatient.spent < 0.2
+    before = impatient.spent
+    stop_of(impatient, "while (true) {}")
+    assert 0.25 < impatient.spent - before < 2

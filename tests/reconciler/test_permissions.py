@@ -3,6 +3,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 
 from externalsecret.errors import GiveUp
+from externalsecret.reference import Identity
 from reconciler.permissions import (
     Permissions,
     PermissionSettings,
@@ -218,18 +219,18 @@ def test_every_key_and_path_of_a_spec_is_requested_also_an_empty_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "roles"),
+    ("spec", "identity", "roles"),
     [
-        ({}, ()),
-        ({"roleArn": "r"}, ("r",)),
-        ({"roleArn": "r", "vaultRole": "v"}, ("r", "v")),
-        ({"backendType": "vault"}, ("default",)),
-        ({"backendType": "vault", "vaultRole": "v"}, ("v",)),
-        ({"backendType": "vault", "roleArn": "r"}, ("r", "default")),
-        ({"backendType": "secretsManager", "roleArn": ""}, ()),
+        ({}, Identity(), ()),
+        ({"roleArn": "r"}, Identity(role_arn="r"), ("r",)),
+        ({"roleArn": "r", "vaultRole": "v"}, Identity(vault_role="v"), ("r", "v")),
+        ({"backendType": "vault"}, Identity(vault_role="default"), ("default",)),
+        ({"roleArn": "r"}, Identity(vault_role="default"), ("r", "default")),
+        ({"vaultRole": "v"}, Identity(), ("v",)),
+        ({"backendType": "secretsManager", "roleArn": ""}, Identity(), ()),
     ],
 )
 def test_every_role_that_is_named_or_used_is_requested(
-    spec: Mapping[str, str], roles: tuple[str, ...]
+    spec: Mapping[str, str], identity: Identity, roles: tuple[str, ...]
 ) -> None:
-    assert requested_roles(spec, "default") == roles
+    assert requested_roles(spec, identity) == roles
