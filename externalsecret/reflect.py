@@ -86,12 +86,24 @@ class Reflector:
         self._version = ""
         self._open = False
         self._spoke_at = 0.0
+        self._failure: HarkError | None = None
         self.synced = threading.Event()
         """Set after the first complete list."""
 
     def is_fresh(self) -> bool:
         """Whether the sink can be trusted to hold what the cluster holds."""
         return self._open and self._clock() - self._spoke_at < _READ_TIMEOUT
+
+    def trouble(self) -> str:
+        """Why it is not fresh, in a sentence; "" while it is, and where no failure is the cause."""
+        failure = self._failure
+        if failure is None or self.is_fresh():
+            return ""
+        if isinstance(failure, ApiRefusal) and failure.status == HTTPStatus.FORBIDDEN:
+            return (
+                f"{failure} The right to get, list and watch {_resource_of(self._path)} is missing."
+            )
+        return str(failure)
 
     def run(self) -> None:
         """List and watch until `stop`; for a thread of its own."""
@@ -130,7 +142,9 @@ class Reflector:
         delay = min(_LONGEST_WAIT, 0.1 * 2.0 ** min(failures, 10))
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
         delay = max(delay, asked or 0.0)
-        log.warning("watch.failed", path=self._path, error=str(error), retry_in=round(delay, 2))
+        self._failure = error
+        error_said = self.trouble() or str(error)
+        log.warning("watch.failed", path=self._path, error=error_said, retry_in=round(delay, 2))
         self._stop.wait(delay)
 
     def _list(self) -> None:
@@ -173,6 +187,7 @@ class Reflector:
     def _heard_something(self) -> None:
         self._spoke_at = self._clock()
         self._open = True
+        self._failure = None
 
     def _take(self, kind: str, obj: dict[str, Any]) -> None:
         if kind == "ERROR":
@@ -194,7 +209,11 @@ class Reflector:
 
 
 def _namespace_of(path: str) -> str:
-    """The namespace whose objects a path lists; "" for all."""
+    """The namespace that a path speaks for: whose objects it lists, or which it is; "" for all."""
+    return path.partition("/namespaces/")[2].partition("/")[0]
+
+
+def _resource_of(path: str) -> str:
+    """What a path lists, in the plural."""
     before, _, after = path.partition("/namespaces/")
-    namespace, _, resource = after.partition("/")
-    return namespace if before and resource else ""
+    return after.partition("/")[2] or ("namespaces" if after else before.rpartition("/")[2])

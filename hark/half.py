@@ -87,11 +87,17 @@ class Half:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def reflect(
-        self, path: str, sink: Sink, *, label_selector: str = "", metadata_only: bool = False
+        self,
+        path: str,
+        sink: Sink,
+        *,
+        label_selector: str = "",
+        metadata_only: bool = False,
+        api: KubeApi | None = None,
     ) -> Reflector:
-        """List and watch something from now on."""
+        """List and watch something from now on; through another `api` than the half's own."""
         reflector = Reflector(
-            self.api,
+            api or self.api,
             path,
             sink,
             stop=self.stop,
@@ -160,10 +166,12 @@ class Half:
         return [f"The thread {name} has ended; this process must be restarted." for name in dead]
 
     def _unready(self) -> list[str]:
+        troubles = [trouble for one in self.reflectors if (trouble := one.trouble())]
         if not self._is_started:
             return [
-                "Still starting: the cluster's definition of ExternalSecret or a list is awaited."
+                "Still starting: the cluster's definition of ExternalSecret or a list is awaited.",
+                *troubles,
             ]
         if not self.is_fresh():
-            return ["A watch is down: the API server does not answer, or refuses."]
+            return ["A watch is down: the API server does not answer, or refuses.", *troubles]
         return []

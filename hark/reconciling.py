@@ -12,6 +12,7 @@ import structlog
 
 from externalsecret.kubeapi import connect
 from externalsecret.kubeevents import Recorder
+from externalsecret.kubeone import OneObject
 from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE, list_paths
 from hark.ending import wind_down
 from hark.half import Half
@@ -24,10 +25,13 @@ from reconciler.backoff import Backoff
 from reconciler.cache import Cache
 from reconciler.evaluate import Evaluator
 from reconciler.fetch import Fetcher
+from reconciler.guard import Guard
 from reconciler.lease import Lease
 from reconciler.live import LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
+from reconciler.namespaces import Namespaces
 from reconciler.objects import Objects
+from reconciler.permissions import Permissions, PermissionSettings
 from reconciler.reads import Lane
 from reconciler.reconcile import Parts, Reconciler
 from reconciler.rereads import Rereads
@@ -62,7 +66,15 @@ def start(half: Half) -> Callable[[], None]:
     def wake(key: tuple[str, str], urgent: bool) -> None:  # noqa: FBT001 - the shape of Wake
         queue.add(key, urgent=urgent)
 
-    objects = Objects(settings.defaults, settings.instance_id, wake)
+    def wake_all_of(namespace: str) -> None:
+        # The objects come later: they know the guard, which knows the namespaces.
+        objects.wake_all_of(namespace)
+
+    recorder = Recorder(half.api, "hark-reconciler", time.time)
+    permissions = _permissions(settings)
+    namespaces = Namespaces(permissions, recorder, wake_all_of)
+    guard = Guard(namespaces, Permissions(permissions), settings.defaults)
+    objects = Objects(settings.defaults, settings.instance_id, wake, guard=guard)
     metrics.suspended.set_function(objects.suspended)
     live = LiveSecrets(wake)
     # A connection of its own: one slow answer must not cost the lead.
@@ -92,13 +104,15 @@ def start(half: Half) -> Callable[[], None]:
             evaluator,
             Rereads(settings.reread_delays),
             Backoff(),
-            Recorder(half.api, "hark-reconciler", time.time),
+            recorder,
             metrics,
+            guard,
             is_leader,
             service_account_tokens=settings.service_account_tokens,
         )
     )
     _watch(half, objects, live)
+    _watch_namespaces(half, namespaces)
     released = threading.Event()
     if settings.leader_election:
         half.spawn("lease", lambda: lease.run(released.wait), until_stop=False)
@@ -124,11 +138,21 @@ def start(half: Half) -> Callable[[], None]:
 
         def close() -> None:
             evaluator.close()
+            guard.close()
             access.close()
 
         wind_down(half, released, close)
 
     return end
+
+
+def _permissions(settings: Settings) -> PermissionSettings:
+    return PermissionSettings(
+        naming_annotation=settings.naming_annotation,
+        role_annotation=settings.role_annotation,
+        enforced=settings.annotations_enforced,
+        whole=settings.permitted_full_match,
+    )
 
 
 def _watch(half: Half, objects: Objects, live: LiveSecrets) -> None:
@@ -143,6 +167,16 @@ def _watch(half: Half, objects: Objects, live: LiveSecrets) -> None:
             label_selector=f"{MANAGED_LABEL}={MANAGED_VALUE}",
             metadata_only=True,
         )
+
+
+def _watch_namespaces(half: Half, namespaces: Namespaces) -> None:
+    names = half.settings.watched_namespaces
+    for name in names:
+        # By itself, for which a Role in this namespace suffices: lists are of the whole cluster.
+        path = f"/api/v1/namespaces/{name}"
+        half.reflect(path, namespaces, metadata_only=True, api=OneObject(half.api))
+    if not names:
+        half.reflect("/api/v1/namespaces", namespaces, metadata_only=True)
 
 
 def _follow(half: Half, objects: Objects, queue: WorkQueue, is_leader: Callable[[], bool]) -> None:

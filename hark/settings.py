@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Literal
 from externalsecret.dialect.contract import Defaults
 from externalsecret.dialect.google import is_project
 from externalsecret.duration import format_duration
-from externalsecret.errors import GiveUp
 from hark.bytesize import parse_bytes
 from hark.environment import DEFAULTS, Environment, refusal
 from hark.formerly import ignored_variables
@@ -46,11 +45,9 @@ _MONTH = 30 * 86400.0
 _LONGEST_POLLER_MS = 2**31 - 1
 _DEAR_SECONDS = 60.0
 _MAX_DELAYS = 20
-# Of kubernetes-external-secrets; somebody who sets them relies on a check that is not made here.
-_UNSERVED = (
-    "ENFORCE_NAMESPACE_ANNOTATIONS",
-    "NAMING_PERMITTED_ANNOTATION",
-    "ROLE_PERMITTED_ANNOTATION",
+# "Annotations" in the reference of Kubernetes: [prefix/]name.
+_ANNOTATION = re.compile(
+    r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?", re.ASCII
 )
 
 
@@ -64,6 +61,10 @@ class Settings:
     watched_namespaces: tuple[str, ...]
     """Empty: the whole cluster."""
     instance_id: str
+    naming_annotation: str
+    role_annotation: str
+    annotations_enforced: bool
+    permitted_full_match: bool
     aws_region: str
     region_forced: bool
     google_project: str
@@ -110,13 +111,16 @@ def read_settings(
     read = Environment(environ)
     region, forced = _region(read)
     interval = _sweep_interval(read)
-    _refuse_unserved(read)
     read.warnings += ignored_variables(environ)
     return Settings(
         queues=read_queues(read),
         sweep_interval=interval,
         watched_namespaces=_namespaces(read),
         instance_id=read.text("INSTANCE_ID"),
+        naming_annotation=_annotation(read, "NAMING_PERMITTED_ANNOTATION"),
+        role_annotation=_annotation(read, "ROLE_PERMITTED_ANNOTATION"),
+        annotations_enforced=read.is_present("ENFORCE_NAMESPACE_ANNOTATIONS"),
+        permitted_full_match=read.choice("HARK_PERMITTED_FULL_MATCH", _SWITCH),
         aws_region=region,
         region_forced=forced,
         google_project=_google_project(read),
@@ -134,17 +138,6 @@ def read_settings(
         log_format=read.choice("LOG_FORMAT", _FORMATS),
         warnings=tuple(read.warnings),
     )
-
-
-def _refuse_unserved(read: Environment) -> None:
-    for name in _UNSERVED:
-        if read.is_present(name):
-            raise GiveUp(
-                f"{name} is set, but this version of Hark does not check the permissions that "
-                "annotations of namespaces give, so it does not start with less protection than "
-                "you ask for. Remove it, and let only trusted people write ExternalSecrets.",
-                reason="InvalidSetting",
-            )
 
 
 def _sweep_interval(read: Environment) -> float | None:
@@ -185,6 +178,13 @@ def _namespaces(read: Environment) -> tuple[str, ...]:
         if not _LABEL.fullmatch(name):
             raise refusal("WATCHED_NAMESPACES", name, "is no name of a namespace", "shop,payment")
     return names
+
+
+def _annotation(read: Environment, name: str) -> str:
+    text = read.text(name)
+    if not _ANNOTATION.fullmatch(text):
+        raise refusal(name, text, "is no name of an annotation", DEFAULTS[name])
+    return text
 
 
 def _region(read: Environment) -> tuple[str, bool]:

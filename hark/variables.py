@@ -50,6 +50,26 @@ VARIABLES = (
         "Serve only ExternalSecrets whose spec.controllerId is this.",
     ),
     Variable(
+        "NAMING_PERMITTED_ANNOTATION",
+        "externalsecrets.kubernetes-client.io/permitted-key-name",
+        "Annotation of a namespace: a regular expression of the keys that it may read.",
+    ),
+    Variable(
+        "ROLE_PERMITTED_ANNOTATION",
+        "iam.amazonaws.com/permitted",
+        "Annotation of a namespace: a regular expression of the roles that it may use.",
+    ),
+    Variable(
+        "ENFORCE_NAMESPACE_ANNOTATIONS",
+        "",
+        "If present, even empty: a namespace without these annotations may read nothing.",
+    ),
+    Variable(
+        "HARK_PERMITTED_FULL_MATCH",
+        "false",
+        "true: these expressions must match a whole key or role, not a part of it.",
+    ),
+    Variable(
         "AWS_REGION",
         "",
         "Region of AWS secrets whose ExternalSecret names none.",

@@ -6,8 +6,10 @@ compact JSON, so that ten thousand fit into some tens of megabytes.
 
 Guarantees: an older state never replaces a newer one, so that the echo of our own patch wakes
 nobody. An object that cannot be understood, for whatever reason, reads nothing and costs the others
-nothing. After a list every object is looked at once. `readers` tells who uses a read, for the sweep
-and for changes that one reader discovers on behalf of all.
+nothing. After a list every object is looked at once. `readers` tells who uses a read, for changes
+that one reader discovers on behalf of all; `lanes`, `swept` and `reference`, by which the sweep
+looks, know of no read that only objects use which may not (reconciler.guard), as of the moment when
+they are asked.
 """
 
 import json
@@ -27,6 +29,7 @@ from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from externalsecret.resource import ExternalSecret, read_resource
 from reconciler.departed import Departed
+from reconciler.guard import Guard
 from reconciler.paces import Own, Paces
 from reconciler.reads import Lane, ReadKey, lane_of
 
@@ -46,7 +49,10 @@ class Objects:
         instance_id: str,
         wake: Wake,
         clock: Callable[[], float] = time.monotonic,
+        guard: Guard | None = None,
     ) -> None:
+        """Without a guard every object may read what it asks for."""
+        self._guard = guard
         self._defaults = defaults
         self._instance_id = instance_id
         self._wake = wake
@@ -76,15 +82,21 @@ class Objects:
         with self._lock:
             return list(self._raw)
 
+    def wake_all_of(self, namespace: str) -> None:
+        """Have every object of a namespace looked at."""
+        for key in self.keys():
+            if key[0] == namespace:
+                self._wake(key, True)
+
     def readers(self, read: ReadKey) -> list[Key]:
         """Who uses this read."""
         with self._lock:
             return list(self._readers.get(read, ()))
 
     def reference(self, read: ReadKey) -> Reference | None:
-        """What a read asks for; None when nobody reads it any more."""
+        """What a read asks for; None when nobody reads it any more who may."""
         for key in self.readers(read):
-            es = self.get(key)
+            es = self._permitted(key)
             manifest = None if es is None else _manifest_of(key, es.spec, self._defaults)
             found = None if manifest is None else manifest.references.get(read[1])
             if found is not None:
@@ -92,17 +104,17 @@ class Objects:
         return None
 
     def lanes(self) -> dict[Lane, set[str]]:
-        """Every read in use, by lane."""
+        """Every read that is in use by somebody who may, by lane."""
         lanes: defaultdict[Lane, set[str]] = defaultdict(set)
-        with self._lock:
-            for lane, entry in self._readers:
-                lanes[lane].add(entry)
+        for lane, entry in self._permitted_readers():
+            lanes[lane].add(entry)
         return lanes
 
     def swept(self, general: Own) -> dict[Own, dict[Lane, set[str]]]:
-        """What is to be swept, by interval; see Paces.classes."""
+        """What is to be swept for those who may read it, by interval; see Paces.classes."""
+        readers = self._permitted_readers()
         with self._lock:
-            return self._paces.classes(self._readers, general)
+            return self._paces.classes(readers, general)
 
     def own_intervals(self) -> set[float]:
         """The sweep intervals in seconds that objects ask for."""
@@ -169,6 +181,25 @@ class Objects:
         self._listed = True
         for key in self.keys():
             self._wake(key, False)
+
+    def _permitted_readers(self) -> dict[ReadKey, set[Key]]:
+        """Every read that somebody uses who may, and who."""
+        denied = {key for key in self.keys() if self._is_denied(key)}
+        with self._lock:
+            readers = {read: keys - denied for read, keys in self._readers.items()}
+        return {read: keys for read, keys in readers.items() if keys}
+
+    def _is_denied(self, key: Key) -> bool:
+        if self._guard is None or self._guard.is_free(key[0]):
+            return False
+        return self._permitted(key) is None
+
+    def _permitted(self, key: Key) -> ExternalSecret | None:
+        """The object, if it may have what it asks for."""
+        es = self.get(key)
+        if es is None or self._guard is None:
+            return es
+        return es if self._guard.permits(es) else None
 
     def _drop(self, key: Key) -> None:
         with self._lock:

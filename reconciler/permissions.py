@@ -17,8 +17,8 @@ from typing import Any
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.reference import Identity
-from reconciler.patterns import Patterns
 from reconciler.javascript import Stop, Stopped
+from reconciler.patterns import Patterns
 
 _REASON = "NotPermitted"
 _MOST_REASONS = 20

@@ -8,7 +8,8 @@ Guarantees: a note is covered only by a read that began after it was seen or tha
 version. The Secret is written before the ledger says so, so a crash costs one read more and never a
 change. A first sync writes nothing until every key was read; later a changed key is written
 although another one fails. A result is dropped when the object was changed or replaced meanwhile.
-Nothing is written unless `may_write` says so.
+Nothing is asked for, and nothing of it written, that the object's namespace does not allow. Nothing
+is written unless `may_write` says so.
 """
 
 import time
@@ -31,6 +32,7 @@ from reconciler.backoff import Backoff
 from reconciler.cache import Cache
 from reconciler.evaluate import Evaluator, Made
 from reconciler.fetch import Fetcher
+from reconciler.guard import Guard
 from reconciler.live import LiveSecrets
 from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
@@ -66,6 +68,7 @@ class Parts:
     backoff: Backoff
     recorder: Recorder
     metrics: ReconcilerMetrics
+    guard: Guard
     may_write: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -113,7 +116,15 @@ class Reconciler:
         self._ask(one)
 
     def _ask(self, one: Attempt) -> None:
-        """Ask for the next step of every open job, or finish when there is none."""
+        """Ask for the next step of every open job, or finish when there is none.
+
+        Each time, since a permission may have gone while the last answers were on their way.
+        """
+        try:
+            self._parts.guard.check(one.es)
+        except HarkError as error:
+            self._end(one.es, Outcome(error))
+            return
         lanes: defaultdict[Lane, list[Ask]] = defaultdict(list)
         for ask in one.asks():
             lanes[lane_of(one.manifest, ask.reference)].append(ask)
@@ -171,9 +182,12 @@ class Reconciler:
         self._end(one.es, outcome, one)
 
     def _was_overtaken(self, one: Attempt) -> bool:
-        """Whether the object has changed or gone meanwhile; then the pass is over."""
+        """Whether the object, or what it may have, has changed or gone meanwhile; then the pass is
+        over.
+        """
         latest = self._parts.objects.get(one.es.key)
-        if latest is not None and one.is_about(latest) and self._parts.may_write():
+        is_as_before = latest is not None and one.is_about(latest)
+        if is_as_before and self._parts.may_write() and self._parts.guard.permits(one.es):
             return False
         self._parts.queue.done(one.es.key)
         if latest is not None:

@@ -12,7 +12,9 @@ from testbed.cluster import MERGE_PATCH, ApiError, Cluster
 pytest_plugins = ["testbed.fixtures", "worlds.fixtures"]
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+CLUSTER_ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 GROUP = "/apis/kubernetes-client.io/v1"
+HALVES: tuple[definitions.Half, ...] = ("listener", "reconciler")
 
 Install = Callable[[Cluster, str, Mapping[str, Any]], None]
 
@@ -59,8 +61,12 @@ def install_crd() -> Callable[[Cluster, str, str], None]:
 
 @pytest.fixture(scope="session")
 def served_cluster(cluster: Cluster, install_crd: Callable[[Cluster, str, str], None]) -> Cluster:
-    """The shared cluster, once it serves our ExternalSecret."""
+    """The shared cluster, once it serves our ExternalSecret and has the roles of both halves."""
     install_crd(cluster, definitions.crd(), "fingerprint")
+    for half in HALVES:
+        for role in definitions.rights(half):
+            if role["kind"] == "ClusterRole":
+                _install(cluster, CLUSTER_ROLES, role)
     return cluster
 
 

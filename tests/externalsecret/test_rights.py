@@ -42,10 +42,9 @@ NOBODY_NEEDS = [
     ("POST", "CORE/pods/shop/exec"),
     ("GET", "CORE/serviceaccounts"),
     ("POST", "CORE/serviceaccounts/default/token"),
-    ("GET", "CORE"),
     ("PATCH", "CORE"),
+    ("PUT", "CORE"),
     ("DELETE", "CORE"),
-    ("GET", "/api/v1/namespaces"),
     ("POST", "/api/v1/namespaces"),
     ("GET", "/api/v1/nodes"),
     ("GET", "LEASES"),
@@ -74,6 +73,10 @@ ONLY_THE_RECONCILER_NEEDS = [
     ("POST", "LEASES"),
     ("GET", "LEASES/hark-reconciler"),
     ("PUT", "LEASES/hark-reconciler"),
+    ("GET", "CORE"),
+    ("GET", "/api/v1/watch/namespaces/{namespace}?timeoutSeconds=1"),
+    ("GET", "/api/v1/namespaces"),
+    ("GET", "/api/v1/namespaces?watch=true&timeoutSeconds=1&labelSelector=none"),
 ]
 
 BOTH_NEED = [

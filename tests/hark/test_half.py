@@ -308,9 +308,9 @@ def test_readiness_fails_while_the_watch_is_down(desk: Desk, port: Callable[[], 
     assert _ask(port(), "/healthz")[0] == 200
     desk.api.fail_next(ApiRefusal("no", HTTPStatus.FORBIDDEN), times=1000, path=COLLECTION)
     desk.api.end_watches()
-    assert _await_readiness(port(), 503) == [
-        "A watch is down: the API server does not answer, or refuses."
-    ]
+    problems = _await_readiness(port(), 503)
+    assert problems[0] == "A watch is down: the API server does not answer, or refuses."
+    _await_problem(port(), "no The right to get, list and watch externalsecrets is missing.")
     assert _ask(port(), "/healthz")[0] == 200
     desk.api.heal()
     _await_readiness(port(), 200)
@@ -320,6 +320,14 @@ def test_readiness_fails_while_the_watch_is_down(desk: Desk, port: Callable[[], 
 def _watch(half: Half) -> None:
     half.reflect(COLLECTION, Sink())
     assert half.await_lists()
+
+
+def _await_problem(port: int, wanted: str) -> None:
+    deadline = _soon()
+    while time.monotonic() < deadline:
+        if wanted in _ask(port, "/readyz")[1]:
+            return
+    raise AssertionError(f"readiness never said: {wanted}")
 
 
 def _await_readiness(port: int, wanted: int) -> list[str]:

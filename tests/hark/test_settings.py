@@ -50,12 +50,7 @@ def test_without_any_variable_the_defaults_stand(tmp_path: Path) -> None:
 def test_the_table_holds_every_variable_that_is_read() -> None:
     environ = Recorded()
     read_settings(environ)
-    unserved = {
-        "ENFORCE_NAMESPACE_ANNOTATIONS",
-        "NAMING_PERMITTED_ANNOTATION",
-        "ROLE_PERMITTED_ANNOTATION",
-    }
-    assert environ.asked - unserved == {variable.name for variable in VARIABLES}
+    assert environ.asked == {variable.name for variable in VARIABLES}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +65,9 @@ def test_the_table_holds_every_variable_that_is_read() -> None:
         ("POLLER_INTERVAL_MILLISECONDS", "3000000000"),
         ("WATCHED_NAMESPACES", "shop,Not_A_Name"),
         ("POD_NAMESPACE", "a/b"),
+        ("NAMING_PERMITTED_ANNOTATION", "two words"),
+        ("ROLE_PERMITTED_ANNOTATION", "a/b/c"),
+        ("HARK_PERMITTED_FULL_MATCH", "maybe"),
         ("AWS_REGION", "europe"),
         ("AWS_REGION", "eu-west-1.evil.example"),
         ("HARK_LEADER_ELECTION", "maybe"),
@@ -228,7 +226,17 @@ def test_both_ports_are_free_ones_where_one_is(tmp_path: Path) -> None:
     assert _read(tmp_path, METRICS_PORT="0").second_metrics_port == 0
 
 
-def test_a_protection_that_is_not_served_yet_is_refused_even_if_empty(tmp_path: Path) -> None:
-    with pytest.raises(GiveUp, match="ENFORCE_NAMESPACE_ANNOTATIONS") as refused:
-        _read(tmp_path, ENFORCE_NAMESPACE_ANNOTATIONS="")
-    assert refused.value.reason == "InvalidSetting"
+def test_permissions_are_named_and_read_as_in_kes(tmp_path: Path) -> None:
+    settings = _read(tmp_path)
+    assert settings.naming_annotation == "externalsecrets.kubernetes-client.io/permitted-key-name"
+    assert settings.role_annotation == "iam.amazonaws.com/permitted"
+    assert not settings.permitted_full_match
+    renamed = _read(tmp_path, NAMING_PERMITTED_ANNOTATION="n", ROLE_PERMITTED_ANNOTATION="a.b/R_1")
+    assert (renamed.naming_annotation, renamed.role_annotation) == ("n", "a.b/R_1")
+    assert _read(tmp_path, HARK_PERMITTED_FULL_MATCH="true").permitted_full_match
+
+
+@pytest.mark.parametrize("text", ["", "false", "true"])
+def test_annotations_are_enforced_by_presence_alone(text: str, tmp_path: Path) -> None:
+    assert not _read(tmp_path).annotations_enforced
+    assert _read(tmp_path, ENFORCE_NAMESPACE_ANNOTATIONS=text).annotations_enforced

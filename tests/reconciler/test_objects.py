@@ -6,6 +6,7 @@ import pytest
 from externalsecret.dialect.contract import Defaults
 from externalsecret.manifest import Manifest, read_manifest
 from externalsecret.reference import Identity
+from fakes.guards import NAMING, Warden
 from fakes.resources import (
     DEFAULTS,
     LANE,
@@ -185,3 +186,29 @@ def test_what_is_gone_is_remembered_for_a_while_without_any_list() -> None:
     objects.remove(raw("other", version=7))
     assert objects.replace(raw(version=4))
     assert not objects.replace(raw("other", version=6))
+
+
+def test_a_read_that_only_denied_objects_use_is_in_no_lane(woken: list[Any]) -> None:
+    changed: list[str] = []
+    warden = Warden(changed=changed.append)
+    objects = Objects(
+        DEFAULTS, "", lambda key, urgent: woken.append((key, urgent)), guard=warden.guard
+    )
+    objects.upsert(raw())
+    objects.upsert(raw("cart", wanted=spec(password="db", user="web"), uid="u2"))
+    # The namespace is not known yet.
+    assert objects.lanes() == {}
+    assert objects.reference(DB) is None
+
+    warden.annotate()
+    assert objects.lanes() == {LANE: {DB[1], WEB[1]}}
+    woken.clear()
+    warden.annotate(annotations={NAMING: "^db$"})
+    assert changed == ["team", "team"]
+    objects.wake_all_of("team")
+    objects.wake_all_of("other")
+    assert sorted(woken) == [(("team", "cart"), True), (KEY, True)]
+    assert objects.lanes() == {LANE: {DB[1]}}
+    assert objects.reference(DB) == reference("db")
+    assert objects.reference(WEB) is None
+    assert objects.readers(WEB) == [("team", "cart")]

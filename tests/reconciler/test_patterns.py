@@ -7,8 +7,8 @@ import pytest
 from externalsecret.errors import Retry
 from fakes.resources import Clock
 from reconciler.enginetime import EngineTime
-from reconciler.patterns import Patterns
 from reconciler.javascript import JavaScript, Stop, Stopped
+from reconciler.patterns import Patterns
 
 ENDLESS = ("^(a+)+$", ("a" * 50 + "b",))
 

@@ -28,6 +28,7 @@ from reconciler.backoff import Backoff
 from reconciler.cache import Cache
 from reconciler.evaluate import Evaluator
 from reconciler.fetch import Fetcher
+from reconciler.guard import Guard
 from reconciler.lane import LaneWork
 from reconciler.live import LiveSecrets
 from reconciler.load import Load
@@ -187,6 +188,7 @@ class ReconcilerHalf:
         fake: FakeKubeApi,
         api: KubeApi,
         accounts: Accounts,
+        guard: Guard,
         clock: Clock,
         rng: random.Random,
     ) -> None:
@@ -212,6 +214,7 @@ class ReconcilerHalf:
                 Backoff(rng.uniform),
                 Recorder(FakeKubeApi(), "hark-reconciler", clock.time),
                 self.metrics,
+                guard,
                 lambda: True,
                 clock,
                 clock.time,

@@ -18,6 +18,7 @@ from externalsecret.kubeapi import GROUP_PATH, MERGE_PATCH
 from externalsecret.ledger import is_covered
 from externalsecret.manifest import Manifest, read_manifest
 from externalsecret.resource import ExternalSecret, read_resource
+from fakes.guards import open_guard
 from fakes.kubeapi import FakeKubeApi
 from reconciler.live import read_live
 from simulation.cloud import BLUE, CURRENT, DOCUMENT, SECRETS, Accounts, Message, Queue, Secrets
@@ -161,7 +162,9 @@ class World:
         return ListenerHalf(self.fake, self._api, self.queue, self.clock)
 
     def _new_reconciler(self) -> ReconcilerHalf:
-        return ReconcilerHalf(self.fake, self._api, self.accounts, self.clock, self.rng)
+        return ReconcilerHalf(
+            self.fake, self._api, self.accounts, open_guard(*_ROLES), self.clock, self.rng
+        )
 
     def _advance(self) -> None:
         # A call that takes longer than an answer counts as fresh may be made twice.

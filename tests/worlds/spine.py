@@ -60,17 +60,14 @@ class Spine:
         self.dead_letters = f"{moto.url}/{self.stack['DeadLetterQueueUrl'].split('/', 3)[3]}"
         grant(cluster, "listener", definitions.rights("listener"), namespace, namespace)
         grant(cluster, "reconciler", definitions.rights("reconciler"), namespace, namespace)
-        self.installation = Installation(
-            cluster,
-            namespace,
-            {
-                **halves_env,
-                "WATCHED_NAMESPACES": namespace,
-                "HARK_SQS_QUEUE_URLS": f"{endpoint or moto.url}/{path}",
-                "HARK_REREAD_DELAYS": "200ms,400ms,800ms,1s",
-            },
-            launcher=launcher,
-        )
+        self.environment = {
+            **halves_env,
+            "WATCHED_NAMESPACES": namespace,
+            "HARK_SQS_QUEUE_URLS": f"{endpoint or moto.url}/{path}",
+            "HARK_REREAD_DELAYS": "200ms,400ms,800ms,1s",
+        }
+        """Of the halves."""
+        self.installation = Installation(cluster, namespace, self.environment, launcher=launcher)
 
     def close(self) -> None:
         self.installation.close()
