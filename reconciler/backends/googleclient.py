@@ -6,14 +6,17 @@ GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, else the metadata server of the no
 workload identity.
 
 Guarantees: one client for each location, safe to use from several threads; one token for all of
-them, renewed some minutes before it expires by one thread while the others wait; the SDK is
-imported with the first client, not before. A failure to find credentials is not remembered.
+them, renewed some minutes before it expires by one thread while the others wait; those who wait
+share its failure too, since a metadata server that is away costs many seconds. No later caller
+does. The SDK is imported with the first client, not before.
 """
 
 import threading
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from externalsecret.errors import GiveUp
+from externalsecret.errors import GiveUp, HarkError
 from reconciler.backends import reasons
 from reconciler.backends.googlesettings import GoogleSettings
 
@@ -22,12 +25,20 @@ if TYPE_CHECKING:
 
     from reconciler.backends.googletransport import Sessions
 
+_Made = TypeVar("_Made")
+
 
 class GoogleAccess:
     """Makes and keeps Google clients; one for the whole process."""
 
-    def __init__(self, settings: GoogleSettings) -> None:
+    def __init__(
+        self, settings: GoogleSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock` gives seconds and never goes back."""
         self.settings = settings
+        self._clock = clock
+        self._failed: tuple[float, HarkError] | None = None
+        """The last failure to make something, and when it came."""
         # Making may wait for a metadata service; whoever only closes shall not.
         self._making = threading.Lock()
         self._lock = threading.Lock()
@@ -39,26 +50,17 @@ class GoogleAccess:
 
         Raises Retry where there are no credentials or no token can be had.
         """
-        from reconciler.backends.googleerrors import (  # noqa: PLC0415 - the SDK costs 40 MiB
-            translated,
-        )
-
         with self._lock:
             sessions, client = self._sessions, self._clients.get(location)
-        if sessions is None or client is None or not sessions.is_fresh():
-            with translated("Google's token service"), self._making:
-                sessions = self._opened()
-                if not sessions.is_fresh():
-                    sessions.refresh()
-                client = self._made(sessions, location)
-        return client
+        if sessions is not None and client is not None and sessions.is_fresh():
+            return client
+        return self._in_turn(lambda: self._fresh(location))
 
     def project(self) -> str:
         """The project of the default credentials. Raises Retry or GiveUp where none can be told."""
-        from reconciler.backends.googleerrors import translated  # noqa: PLC0415 - as above
-
-        with translated("Google's token service"), self._making:
-            project = self._opened().project
+        with self._lock:
+            sessions = self._sessions
+        project = (sessions or self._in_turn(self._opened)).project
         if not project:
             raise GiveUp(
                 "No Google project is known: set spec.projectId, or GOOGLE_CLOUD_PROJECT for both "
@@ -85,6 +87,29 @@ class GoogleAccess:
             self._sessions = None
         for client in clients:
             client.transport.close()
+
+    def _in_turn(self, make: Callable[[], _Made]) -> _Made:
+        """What `make` gives; one caller at a time, who fails for all that wait meanwhile."""
+        from reconciler.backends.googleerrors import (  # noqa: PLC0415 - the SDK costs 40 MiB
+            translated,
+        )
+
+        asked = self._clock()
+        with self._making:
+            if self._failed is not None and self._failed[0] > asked:
+                raise self._failed[1]
+            try:
+                with translated("Google's token service"):
+                    return make()
+            except HarkError as error:
+                self._failed = (self._clock(), error)
+                raise
+
+    def _fresh(self, location: str) -> "SecretManagerServiceClient":
+        sessions = self._opened()
+        if not sessions.is_fresh():
+            sessions.refresh()
+        return self._made(sessions, location)
 
     def _opened(self) -> "Sessions":
         with self._lock:
