@@ -79,7 +79,8 @@ def translated(subject: str) -> Iterator[None]:
         raise _from_answer(error, subject) from None
     except (auth.GoogleAuthError, requests.RequestException) as error:
         raise _from_sdk(error, subject) from None
-    except ParseError:
+    except (ParseError, AttributeError, TypeError, ValueError):
+        # The SDK takes for granted that JSON is Google's, even the JSON of an error.
         raise Retry(
             f"The answer for {subject} is not Secret Manager's: check the endpoint, and any proxy "
             "in between.",
