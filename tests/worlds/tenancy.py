@@ -108,3 +108,29 @@ def start(found: Sequence[Tenant], half: definitions.Half, **environment: str) -
     )
     process.await_ready()
     return process
+
+
+@contextmanager
+def everywhere(whole: Whole) -> Iterator[None]:
+    """The rights of both halves in the whole cluster, as README.md binds them."""
+    bound = []
+    try:
+        for half in ("listener", "reconciler"):
+            name = f"hark-{half}-{whole.namespace}-everywhere"
+            subject = {
+                "kind": "ServiceAccount",
+                "namespace": whole.namespace,
+                "name": f"hark-{half}",
+            }
+            role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
+            binding = {
+                "metadata": {"name": name},
+                "roleRef": {**role, "name": f"hark-{half}"},
+                "subjects": [subject],
+            }
+            whole.cluster.create_if_absent(f"{RBAC}/clusterrolebindings", binding)
+            bound.append(f"{RBAC}/clusterrolebindings/{name}")
+        yield
+    finally:
+        for path in bound:
+            whole.cluster.request("DELETE", path)
