@@ -45,6 +45,14 @@ class ExternalSecret:
     def may_adopt(self) -> bool:
         return self.annotations.get(ADOPT_ANNOTATION) == "true"
 
+    def ready_reason(self) -> str | None:
+        """What the Ready condition gives as its reason; None where there is none."""
+        for one in self.status.get("conditions") or []:
+            if one.get("type") == "Ready" and not self.ledger.is_foreign:
+                reason: str | None = one.get("reason")
+                return reason
+        return None
+
     def is_observed(self) -> bool:
         """Whether the status speaks of the spec as it is now."""
         observed = self.status.get("observedGeneration")

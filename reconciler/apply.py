@@ -10,12 +10,12 @@ ExternalSecret asks for it. No error holds a value: of the API server's refusals
 field names are told.
 """
 
-import base64
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
-from externalsecret.errors import GiveUp, Retry
+from externalsecret.errors import Retry
 from externalsecret.kubeapi import (
     FIELD_MANAGER,
     MERGE_PATCH,
@@ -23,21 +23,30 @@ from externalsecret.kubeapi import (
     ApiRetry,
     KubeApi,
 )
-from externalsecret.redacted import Redacted
-from externalsecret.resource import ADOPT_ANNOTATION, ExternalSecret
+from externalsecret.policies import recreates
+from externalsecret.resource import ExternalSecret
+from reconciler import adopt
 from reconciler.frame import Change, Frame
 from reconciler.live import LiveSecret, LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
-from reconciler.secretmeta import metadata_patch, new_metadata
-
-_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+from reconciler.recreate import complete, may_be_in_the_way, must_go, old_secret, recreate
+from reconciler.refusals import refused
+from reconciler.secretbody import METADATA_ONLY, new_secret, path_of, secret_patch
+from reconciler.secretmeta import metadata_patch
 
 
 class SecretWriter:
     """The only writer of Secrets."""
 
-    def __init__(self, api: KubeApi, live: LiveSecrets, metrics: ReconcilerMetrics) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        live: LiveSecrets,
+        metrics: ReconcilerMetrics,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._api = api
+        self._pause = pause
         self._live = live
         self._metrics = metrics
 
@@ -61,69 +70,61 @@ class SecretWriter:
         """Whether what is not data (owner, labels, annotations) is not as it should be."""
         return bool(metadata_patch(es, frame, live))
 
+    def refuse_stranger(self, es: ExternalSecret) -> None:
+        """GiveUp where status says that the Secret is not ours, and it still is not. Ask before any
+        value is read.
+        """
+        adopt.refuse_stranger(self._api, self._live, es, path_of(es))
+
+    def claim(self, es: ExternalSecret, live: LiveSecret, names: Collection[str]) -> LiveSecret:
+        """Stand for entries that were written but were equal already, and so are still another's.
+
+        Raises as `write` does.
+        """
+        try:
+            reply = adopt.claim(self._api, path_of(es), live, names)
+        except ApiRetry as error:
+            if error.status == HTTPStatus.CONFLICT:
+                self._live.forget(es.key)
+            raise
+        return self._written("claim", reply)
+
     def _create(self, es: ExternalSecret, frame: Frame, change: Change) -> LiveSecret | None:
         """Make it; None when there is one already."""
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": new_metadata(es, frame),
-            **_kind(frame),
-            "data": _encoded(change.entries),
-        }
         try:
             reply = self._api.request(
                 "POST",
-                f"/api/v1/namespaces/{es.key[0]}/secrets",
+                path_of(es).rpartition("/")[0],
                 query={"fieldManager": FIELD_MANAGER},
-                body=body,
-                accept=_METADATA_ONLY,
+                body=new_secret(es, frame, change),
+                accept=METADATA_ONLY,
             )
         except ApiRetry as error:
             if error.status == HTTPStatus.CONFLICT:
                 return None
             raise
         except ApiRefusal as error:
-            raise _refused(error, frame) from None
+            raise refused(error, frame) from None
         return self._written("create", reply)
 
     def _find_ours(self, es: ExternalSecret, frame: Frame) -> None:
         """Get to know the Secret that stands in our way; GiveUp unless it is ours to write."""
         try:
-            found = self._api.request("GET", _path(es), accept=_METADATA_ONLY)
+            adopt.find_ours(self._api, self._live, es, path_of(es))
         except ApiRefusal as error:
-            raise _refused(error, frame) from None
-        self._live.replace(found)
-        live = self._live.get(es.key)
-        if live is None:
-            raise Retry(f"The Secret {es.key[1]} came and went.", reason="Conflict")
-        if live.owner(es) is None and not live.has_label() and not es.may_adopt():
-            self._live.forget(es.key)
-            raise GiveUp(
-                f"A Secret {es.key[1]} exists that this ExternalSecret did not make, so it is not "
-                f"touched. Delete it, or annotate the ExternalSecret with {ADOPT_ANNOTATION}=true "
-                "to take it over.",
-                reason="SecretNotOurs",
-            )
+            raise refused(error, frame) from None
 
     def _patch(
         self, es: ExternalSecret, frame: Frame, change: Change, live: LiveSecret
     ) -> LiveSecret:
-        data: dict[str, str | None] = dict.fromkeys(change.removed)
-        data.update(_encoded(change.entries))
-        body: dict[str, Any] = {
-            "metadata": {"uid": live.uid, **metadata_patch(es, frame, live)},
-            **_kind(frame),
-        }
-        if data:
-            body["data"] = data
         try:
             reply = self._api.request(
                 "PATCH",
-                _path(es),
+                path_of(es),
                 query={"fieldManager": FIELD_MANAGER},
-                body=body,
+                body=secret_patch(es, frame, change, live),
                 content_type=MERGE_PATCH,
-                accept=_METADATA_ONLY,
+                accept=METADATA_ONLY,
             )
         except ApiRetry as error:
             if error.status == HTTPStatus.CONFLICT:
@@ -134,8 +135,32 @@ class SecretWriter:
                 # Gone, or another one of this name.
                 self._live.forget(es.key)
                 raise Retry(f"The Secret {es.key[1]} has gone.", reason="Conflict") from None
-            raise _refused(error, frame) from None
+            if recreates(es.spec) and may_be_in_the_way(error):
+                return self._recreate(es, frame, change, live, error)
+            raise refused(error, frame) from None
         return self._written("patch", reply)
+
+    def _recreate(
+        self, es: ExternalSecret, frame: Frame, change: Change, live: LiveSecret, why: ApiRefusal
+    ) -> LiveSecret:
+        """Make it anew, after a refused patch."""
+        path = path_of(es)
+        try:
+            old = old_secret(self._api, path, live)
+            wanted = new_secret(es, frame, change)
+            if not must_go(old, wanted):
+                raise why
+            reply = recreate(
+                self._api,
+                path,
+                old,
+                complete(wanted, old, live, frame, change),
+                gone=lambda: self._live.forget(es.key),
+                pause=self._pause,
+            )
+        except ApiRefusal as error:
+            raise refused(error, frame) from None
+        return self._written("recreate", reply)
 
     def _written(self, verb: str, reply: dict[str, Any]) -> LiveSecret:
         self._metrics.secret_writes.labels(verb).inc()
@@ -145,50 +170,3 @@ class SecretWriter:
         if live is None:
             raise Retry(f"The Secret {metadata['name']} went at once.", reason="Conflict")
         return live
-
-
-def _kind(frame: Frame) -> dict[str, Any]:
-    if frame.immutable is None:
-        return {"type": frame.secret_type}
-    return {"type": frame.secret_type, "immutable": frame.immutable}
-
-
-def _encoded(entries: Mapping[str, Redacted]) -> dict[str, str]:
-    """The only place where values leave their type: for the body of a request."""
-    return {name: base64.b64encode(value.reveal()).decode() for name, value in entries.items()}
-
-
-def _path(es: ExternalSecret) -> str:
-    namespace, name = es.key
-    return f"/api/v1/namespaces/{namespace}/secrets/{name}"
-
-
-def _refused(error: ApiRefusal, frame: Frame) -> GiveUp:
-    if frame.immutable is not None and {"data", "immutable"}.intersection(error.fields):
-        return GiveUp(
-            "The Secret is immutable, as spec.template asks, so Kubernetes refuses every change of "
-            "its entries, and to make it mutable. Delete the Secret: it is made anew at once, as "
-            "the manifest and the backend are now.",
-            reason="SecretImmutable",
-        )
-    if "type" in error.fields:
-        return GiveUp(
-            "The Secret has another type than the manifest asks for, and Kubernetes changes no "
-            "Secret's type. Delete the Secret (it is made anew) or restore the type in the spec.",
-            reason="TypeConflict",
-        )
-    if "data" in error.fields and error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        return GiveUp(
-            "The API server refuses the Secret's data: it is immutable, or its type demands other "
-            "entries. Delete the Secret or correct the manifest.",
-            reason="SecretRefused",
-        )
-    texts = [name for name in error.fields if name.startswith(("metadata.labels", "metadata.anno"))]
-    if texts:
-        return GiveUp(
-            f"The API server refuses {texts[0]} of the Secret. The text of a label is at most 63 "
-            "letters, digits, '-', '_' and '.'; all annotations together hold at most 256 KiB. "
-            "Correct spec.template.",
-            reason="SecretRefused",
-        )
-    return GiveUp(f"The Secret was refused. {error}", reason="SecretRefused")

@@ -8,7 +8,7 @@ began is never marked as covered. Values live only as long as the attempt.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from reconciler import decide
 from reconciler.apply import SecretWriter
 from reconciler.backends.contract import Remark
 from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
+from reconciler.frame import Change
 from reconciler.live import LiveSecret
 from reconciler.load import Answers
 from reconciler.reads import Ask, Verb
@@ -53,8 +54,18 @@ class Attempt:
         """Keys whose announced version was let go."""
         self.for_template = 0
         """Values that only the template needs, and that had to be read."""
+        self.remarks: dict[str, str] = {}
+        """What else the user should know of a pass that went well: reason and sentence."""
+        self.warnings: dict[str, str] = {}
+        """What he should know in any case."""
         self._live = live
         self._whole = Whole(es, manifest, live)
+        if _was_overwritten(es, live):
+            self.warnings["StatusOverwritten"] = (
+                "Another controller wrote over the status of this ExternalSecret, and with it over "
+                "what Hark knows of its Secret. Let only one of the two serve it: stop the other, "
+                "or give each its own INSTANCE_ID and the object a spec.controllerId."
+            )
         self._now = now
         self._jobs: dict[str, Job] = {}
         self._repair: frozenset[str] = frozenset()
@@ -194,7 +205,7 @@ class Attempt:
         was to be. Raises HarkError when that fails.
         """
         errors = {**self._errors(), **rendered.errors}
-        first = self._live is None
+        first = self._live is None or self._is_adopting()
         if first and errors:
             return self._ended(errors, {}, None)
         if first and self._has_open():
@@ -214,6 +225,10 @@ class Attempt:
         live = self._live
         if is_written:
             live = writer.write(self.es, frame, change)
+            equal = change.entries.keys() - live.owned
+            self._note_adoption(change, equal)
+            if equal:
+                live = writer.claim(self.es, live, equal)
             if lost_entries(self._live, live, change.removed):
                 self.wait = 0.0
                 live = None
@@ -221,6 +236,20 @@ class Attempt:
                 # It is not whole yet; recorded as it is now, that would be forgotten.
                 live = None
         return self._ended(errors, leaves, live, templated, is_written=is_written)
+
+    def _is_adopting(self) -> bool:
+        """Whether the Secret is somebody else's until now."""
+        live = self._live
+        return live is not None and not live.has_label() and not live.owned
+
+    def _note_adoption(self, change: Change, equal: Collection[str]) -> None:
+        if self._is_adopting():
+            written = len(change.entries) - len(equal)
+            self.remarks["Adopted"] = (
+                "Took over the Secret that was there: "
+                f"{len(equal)} of its entries were equal and stay as they are, {written} were "
+                "written. What else it holds stays."
+            )
 
     def refused(self, error: HarkError) -> Outcome:
         """The Secret could not be written: nothing is marked as synced."""
@@ -293,7 +322,15 @@ class Attempt:
     ) -> Outcome:
         error = summed_up(errors)
         entries = list(self.manifest.references)
-        return Outcome(error, leaves, entries, error is not None, live, is_written, templated)
+        keeps = error is not None
+        remarks = tuple(self.remarks.values())
+        return Outcome(error, leaves, entries, keeps, live, is_written, templated, remarks)
+
+
+def _was_overwritten(es: ExternalSecret, live: LiveSecret | None) -> bool:
+    """Whether the ledger of this very object has gone: the Secret shows that there was one."""
+    is_kes_like = bool(es.status.get("status")) and "uid" not in es.status
+    return is_kes_like and live is not None and bool(live.owned) and live.is_owned_by(es)
 
 
 def _is_failed(verdict: Verdict) -> bool:

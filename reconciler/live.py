@@ -45,13 +45,14 @@ class LiveSecret:
     def owner(self, es: ExternalSecret) -> Owner | None:
         """The reference to an ExternalSecret of this name, whatever its uid."""
         for owner in self.owners:
-            if (owner.get("kind"), owner.get("name")) == (KIND, es.key[1]):
+            if is_named(owner, es):
                 return owner
         return None
 
     def is_owned_by(self, es: ExternalSecret) -> bool:
+        """Whether our reference stands there as we write it; more in it may be somebody's wish."""
         owner = self.owner(es)
-        return owner is not None and owner.get("uid") == es.uid
+        return owner is not None and owner.items() >= owner_reference(es).items()
 
 
 class LiveSecrets:
@@ -126,6 +127,11 @@ def read_live(obj: Mapping[str, Any]) -> LiveSecret:
         _owned(managed, "f:metadata", "f:labels"),
         _owned(managed, "f:metadata", "f:annotations"),
     )
+
+
+def is_named(owner: Owner, es: ExternalSecret) -> bool:
+    """Whether a reference is to an ExternalSecret of this name, whatever its uid."""
+    return (owner.get("kind"), owner.get("name")) == (KIND, es.key[1])
 
 
 def owner_reference(es: ExternalSecret) -> dict[str, Any]:

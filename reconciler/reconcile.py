@@ -48,6 +48,7 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 10.0
 """An answer as young as this serves an object that heard of nothing newer."""
+_GOOD_NEWS = {"Synced", "Adopted", "OptionalMissing"}
 _QUIET_FAILURES = 3
 """So many passing failures in a row are not worth a condition."""
 
@@ -108,7 +109,8 @@ class Reconciler:
             manifest = self._parts.objects.manifest(es)
             allowed = self._parts.service_account_tokens
             check_template(manifest, key[0], service_account_tokens=allowed)
-        except GiveUp as error:
+            self._parts.writer.refuse_stranger(es)
+        except HarkError as error:
             self._end(es, Outcome(error))
             return
         one = Attempt(es, manifest, self._parts.live.get(key), self._now())
@@ -223,6 +225,10 @@ class Reconciler:
             self._parts.backoff.forget(es.key)
         self._parts.metrics.reconciles.labels("ok" if error is None else error.reason).inc()
         self._observe(one)
+        if one is not None:
+            said = one.warnings if error is not None else {**one.warnings, **one.remarks}
+            for reason, sentence in said.items():
+                self._say(es, reason, sentence)
         for missing in () if one is None else one.not_found:
             message = f"The announced version of {missing} was not to be seen; it is let go."
             self._say(es, "AnnouncedVersionNotFound", message)
@@ -271,7 +277,7 @@ class Reconciler:
 
     def _say(self, es: ExternalSecret, reason: str, message: str) -> None:
         about = ObjectRef(*es.key, es.uid, API_VERSION, KIND)
-        kind: EventType = "Normal" if reason == "Synced" else "Warning"
+        kind: EventType = "Normal" if reason in _GOOD_NEWS else "Warning"
         log.info("outcome", object="/".join(es.key), reason=reason, message=message)
         self._parts.recorder.record(about, kind, reason, message)
 

@@ -48,6 +48,8 @@ class Outcome:
     """Whether the Secret was written: only then does `secret` move."""
     template: Templated | None = None
     """What the Secret holds of the template now; None where that did not change."""
+    remarks: Sequence[str] = ()
+    """Sentences for the condition's message, where all is well."""
 
 
 def status_patch(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, Any] | None:
@@ -191,9 +193,13 @@ def _says_the_same(
 
 
 def _message(es: ExternalSecret, outcome: Outcome) -> str:
-    """The heard and synced view of the ledger, which `kubectl get -o wide` cannot fold itself."""
     if outcome.error is not None:
         return _clean(outcome.error.message)
+    return _clean(" ".join([*outcome.remarks, _in_step(es, outcome)]))
+
+
+def _in_step(es: ExternalSecret, outcome: Outcome) -> str:
+    """The heard and synced view of the ledger, which `kubectl get -o wide` cannot fold itself."""
     entries = outcome.entries or ()
     leaves = {
         entry: outcome.synced.get(entry) or es.ledger.entry(entry).synced for entry in entries

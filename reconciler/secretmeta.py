@@ -13,8 +13,9 @@ from typing import Any
 
 from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE, ExternalSecret
 from reconciler.frame import Frame, Text
-from reconciler.live import LiveSecret, Owner, owner_reference
+from reconciler.live import LiveSecret
 from reconciler.merge import revealed
+from reconciler.owners import mended_owners, new_owners
 
 
 def new_metadata(es: ExternalSecret, frame: Frame) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def new_metadata(es: ExternalSecret, frame: Frame) -> dict[str, Any]:
         "name": es.key[1],
         "labels": _revealed({**frame.labels, MANAGED_LABEL: MANAGED_VALUE}),
         "annotations": _revealed(frame.annotations),
-        "ownerReferences": [_own_reference(es, frame), *frame.owners],
+        "ownerReferences": new_owners(es, frame),
     }
     if frame.finalizers:
         metadata["finalizers"] = list(frame.finalizers)
@@ -40,7 +41,7 @@ def metadata_patch(es: ExternalSecret, frame: Frame, live: LiveSecret) -> dict[s
         patch["labels"] = labels
     if annotations:
         patch["annotations"] = annotations
-    owners = _owners(es, frame, live)
+    owners = mended_owners(es, frame, live)
     if owners is not None:
         patch["ownerReferences"] = owners
     return patch
@@ -55,28 +56,6 @@ def _different(
     }
     gone = [name for name in owned if name in held and name not in wanted]
     return dict.fromkeys(gone) | different
-
-
-def _owners(es: ExternalSecret, frame: Frame, live: LiveSecret) -> list[Owner] | None:
-    """All owners, as merge patches replace lists; None where nothing is amiss."""
-    ours = _own_reference(es, frame)
-    former = live.owner(es)
-    missing = [owner for owner in frame.owners if not any(_has(one, owner) for one in live.owners)]
-    if former is not None and _has(former, ours) and not missing:
-        return None
-    replaced = {owner.get("uid") for owner in missing}
-    kept = [
-        owner for owner in live.owners if owner is not former and owner.get("uid") not in replaced
-    ]
-    return [*kept, ours, *missing]
-
-
-def _own_reference(es: ExternalSecret, frame: Frame) -> dict[str, Any]:
-    return {**frame.own_reference, **owner_reference(es)}
-
-
-def _has(owner: Owner, wanted: Owner) -> bool:
-    return all(owner.get(name) == value for name, value in wanted.items())
 
 
 def _revealed(texts: Mapping[str, Text]) -> dict[str, str]:

@@ -26,5 +26,10 @@ def rights(half: Half) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(_text(f"{half}-rights.yaml")))
 
 
+def recreate_rights() -> list[dict[str, Any]]:
+    """Return the role that the reconciler needs too where a spec says `onTypeChange: Recreate`."""
+    return list(yaml.safe_load_all(_text("recreate-rights.yaml")))
+
+
 def _text(name: str) -> str:
     return importlib.resources.files(__name__).joinpath(name).read_text(encoding="utf-8")

@@ -245,6 +245,12 @@ def test_a_half_may_do_what_its_manifest_says_and_nothing_else(
     assert sorted(granted, key=str) == sorted(said, key=str)
 
 
+def test_the_right_to_recreate_is_deletion_of_secrets_and_nothing_else() -> None:
+    (role,) = definitions.recreate_rights()
+    assert role["kind"] == "ClusterRole"
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["delete"]}]
+
+
 def test_no_rule_has_a_wildcard() -> None:
     halves: list[definitions.Half] = ["listener", "reconciler"]
     rules = [rule for half in halves for role in definitions.rights(half) for rule in role["rules"]]

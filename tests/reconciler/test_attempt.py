@@ -437,3 +437,21 @@ def test_a_ledger_that_would_be_too_large_is_refused_before_the_secret_is_writte
     patch = shop.run()
     assert "Split the manifest" in patch["status"]
     assert not shop.api.made("POST", "/secrets")
+
+
+def test_a_secret_of_somebody_else_is_adopted_and_its_equal_entries_are_stood_for() -> None:
+    shop = Shop()
+    owner = {"kind": "ExternalSecret", "name": "shop", "uid": "u1"}
+    data = {"password": base64.b64encode(b"db v1").decode(), "more": "eA=="}
+    shop.api.seed(SECRET, {"metadata": {"ownerReferences": [owner]}, "data": data})
+    with pytest.raises(Retry):
+        shop.run()
+    status = shop.run()
+    (ready,) = status["conditions"]
+    assert "1 of its entries were equal" in ready["message"]
+    assert "1 were written" in ready["message"]
+    live = shop.live.get(("team", "shop"))
+    assert live is not None
+    assert live.owned == {"password", "page"}
+    assert live.version == status["secret"]["resourceVersion"]
+    assert shop.run() is None
