@@ -54,7 +54,7 @@ class Attempt:
         """Keys whose announced version was let go."""
         self.for_template = 0
         """Values that only the template needs, and that had to be read."""
-        self.remarks: dict[str, str] = {}
+        self.news: dict[str, str] = {}
         """What else the user should know of a pass that went well: reason and sentence."""
         self.warnings: dict[str, str] = {}
         """What he should know in any case."""
@@ -245,7 +245,7 @@ class Attempt:
     def _note_adoption(self, change: Change, equal: Collection[str]) -> None:
         if self._is_adopting():
             written = len(change.entries) - len(equal)
-            self.remarks["Adopted"] = (
+            self.news["Adopted"] = (
                 "Took over the Secret that was there: "
                 f"{len(equal)} of its entries were equal and stay as they are, {written} were "
                 "written. What else it holds stays."
@@ -323,8 +323,8 @@ class Attempt:
         error = summed_up(errors)
         entries = list(self.manifest.references)
         keeps = error is not None
-        remarks = tuple(self.remarks.values())
-        return Outcome(error, leaves, entries, keeps, live, is_written, templated, remarks)
+        news = tuple(self.news.values())
+        return Outcome(error, leaves, entries, keeps, live, is_written, templated, news)
 
 
 def _was_overwritten(es: ExternalSecret, live: LiveSecret | None) -> bool:

@@ -226,7 +226,7 @@ class Reconciler:
         self._parts.metrics.reconciles.labels("ok" if error is None else error.reason).inc()
         self._observe(one)
         if one is not None:
-            said = one.warnings if error is not None else {**one.warnings, **one.remarks}
+            said = one.warnings if error is not None else {**one.warnings, **one.news}
             for reason, sentence in said.items():
                 self._say(es, reason, sentence)
         for missing in () if one is None else one.not_found:

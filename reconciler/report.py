@@ -48,7 +48,7 @@ class Outcome:
     """Whether the Secret was written: only then does `secret` move."""
     template: Templated | None = None
     """What the Secret holds of the template now; None where that did not change."""
-    remarks: Sequence[str] = ()
+    news: Sequence[str] = ()
     """Sentences for the condition's message, where all is well."""
 
 
@@ -195,7 +195,7 @@ def _says_the_same(
 def _message(es: ExternalSecret, outcome: Outcome) -> str:
     if outcome.error is not None:
         return _clean(outcome.error.message)
-    return _clean(" ".join([*outcome.remarks, _in_step(es, outcome)]))
+    return _clean(" ".join([*outcome.news, _in_step(es, outcome)]))
 
 
 def _in_step(es: ExternalSecret, outcome: Outcome) -> str:
