@@ -133,7 +133,7 @@ def _from_answer(error: HttpResponseError, target: Target) -> HarkError:
     if not said:
         said = f"{target.host} answered with HTTP status {status}."
     if target.name and target.name not in said:
-        said = f"{target.subject()} of {target.vault}: {said}".capitalize()
+        said = f"{said} ({target.subject()} of the key vault {target.vault})."
     message = f"{said} {advice}".strip()
     if reason in _PASSING:
         return Retry(message, reason=reason, after=_retry_after(error))
