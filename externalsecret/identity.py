@@ -45,6 +45,7 @@ class Backend(StrEnum):
     PARAMETER_STORE = "ssm"
     GCP_SECRET_MANAGER = "gcpsecretmanager"  # noqa: S105 - a system's name, no password
     KEY_VAULT = "keyvault"
+    VAULT = "vault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,3 +227,10 @@ def key_vault_url(url: str) -> tuple[SecretId, str] | None:
     if parts is None:
         return None
     return key_vault(parts["vault"], parts["name"]), (parts["version"] or "").lower()
+
+
+def vault(path: str) -> SecretId:
+    """The id of what lies at a path of Vault's API, as it stands after /v1/: for the second
+    key-value engine with its `data` segment (`secret/data/app`).
+    """
+    return SecretId(Backend.VAULT, path)

@@ -20,6 +20,7 @@ from externalsecret.dialect.aws import ParameterStoreDialect, SecretsManagerDial
 from externalsecret.dialect.contract import Defaults, Dialect, invalid
 from externalsecret.dialect.google import GoogleDialect
 from externalsecret.dialect.keyvault import KeyVaultDialect
+from externalsecret.dialect.vault import VaultDialect
 from externalsecret.entrykey import entry_key
 from externalsecret.errors import GiveUp
 from externalsecret.identity import Backend
@@ -31,6 +32,7 @@ _DIALECTS: Mapping[str, Callable[[Mapping[str, Any], Defaults], Dialect]] = {
     "systemManager": ParameterStoreDialect,
     "gcpSecretsManager": GoogleDialect,
     "azureKeyVault": KeyVaultDialect,
+    "vault": VaultDialect,
 }
 
 

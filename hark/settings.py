@@ -68,6 +68,8 @@ class Settings:
     aws_region: str
     region_forced: bool
     google_project: str
+    vault_role: str
+    vault_mount: str
     kubeconfig: str | None
     """None: as the pod that this runs in."""
     identity: str
@@ -98,6 +100,8 @@ class Settings:
             region=self.aws_region,
             region_forced=self.region_forced,
             google_project=self.google_project,
+            vault_role=self.vault_role,
+            vault_mount=self.vault_mount,
         )
 
 
@@ -124,6 +128,8 @@ def read_settings(
         aws_region=region,
         region_forced=forced,
         google_project=_google_project(read),
+        vault_role=read.text("DEFAULT_VAULT_ROLE"),
+        vault_mount=read.text("DEFAULT_VAULT_MOUNT_POINT"),
         kubeconfig=_kubeconfig(read),
         identity=_identity(read, hostname),
         namespace=_own_namespace(read, namespace_file),

@@ -88,6 +88,16 @@ VARIABLES = (
         "the project of the reconciler's credentials.",
     ),
     Variable(
+        "DEFAULT_VAULT_ROLE",
+        "",
+        "Role of the login to Vault where an ExternalSecret names none.",
+    ),
+    Variable(
+        "DEFAULT_VAULT_MOUNT_POINT",
+        "",
+        "Mount of Vault's auth method where an ExternalSecret names none. Empty: kubernetes.",
+    ),
+    Variable(
         "KUBECONFIG",
         "",
         "The cluster. Not set: the one that this runs in, else ~/.kube/config.",

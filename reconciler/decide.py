@@ -30,9 +30,10 @@ from externalsecret.reference import Reference
 from reconciler import remade
 from reconciler.backends.contract import CannotLook, Value, Versions
 from reconciler.reads import Answer, Ask, Verb
+from reconciler.versions import is_unannounceable
 
 PENDING_LABEL = "AWSPENDING"
-_COUNTING = {Backend.PARAMETER_STORE, Backend.GCP_SECRET_MANAGER}
+_COUNTING = frozenset((Backend.PARAMETER_STORE, Backend.GCP_SECRET_MANAGER, Backend.VAULT))
 MOST_STEPS = 4
 """Looks and reads that one pass spends on one key before it waits."""
 
@@ -245,7 +246,7 @@ def _was_superseded(job: Job, seen: Versions) -> bool:
     """Whether the announced version is there, and has had its time.
 
     One that is not listed yet, or only pending, shows that the look was older than the event.
-    Parameter Store and Google count their versions, and show the last one only.
+    Parameter Store, Google and Vault count their versions; an announcement knows the count alone.
     """
     announced = job.heard_version()
     if announced is None:
@@ -256,10 +257,13 @@ def _was_superseded(job: Job, seen: Versions) -> bool:
 
 
 def is_version(reference: Reference, announced: str, version: str) -> bool:
-    """Whether a version is the announced one. Parameter Store's events name a number, its versions
-    are `number@modified`.
+    """Whether a version is the announced one. Events of Parameter Store and Vault name a number,
+    their versions are `number@modified`. Where no announcement can name the version, whatever was
+    read after it is what it spoke of: dynamic credentials must not be made again and again.
     """
-    if reference.secret.backend is Backend.PARAMETER_STORE and "@" not in announced:
+    if is_unannounceable(version):
+        return True
+    if reference.secret.backend in _COUNTING and "@" not in announced:
         return version.partition("@")[0] == announced
     return version == announced
 

@@ -23,6 +23,7 @@ from testbed.cluster import Cluster
 from testbed.controlplane import ControlPlane
 from testbed.lender import Lender, Stoppable, borrow
 from testbed.moto import Moto, MotoServer
+from testbed.openbao import Bao, OpenBaoServer
 from testbed.proxy import WireProxy
 
 _LENDER = pytest.StashKey[Lender]()
@@ -37,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         parts: dict[str, Callable[[], tuple[Stoppable, str]]] = {
             "control plane": _start_control_plane,
             "moto": _start_moto,
+            "openbao": _start_openbao,
         }
         config.stash[_LENDER] = Lender(parts)
 
@@ -106,6 +108,19 @@ def moto_proxy(moto: Moto) -> Iterator[WireProxy]:
         yield proxy
 
 
+@pytest.fixture(scope="session")
+def bao(request: pytest.FixtureRequest) -> Bao:
+    """A Vault that all tests share: mount engines and auth methods of the test's own."""
+    return Bao(borrow(_lender_address(request.config), "openbao"))
+
+
+@pytest.fixture
+def bao_proxy(bao: Bao) -> Iterator[WireProxy]:
+    """A proxy on the wire to Vault."""
+    with WireProxy(bao.url) as proxy:
+        yield proxy
+
+
 def _lender_address(config: pytest.Config) -> str:
     worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
     if worker_input is None:
@@ -120,4 +135,9 @@ def _start_control_plane() -> tuple[ControlPlane, str]:
 
 def _start_moto() -> tuple[MotoServer, str]:
     server = MotoServer()
+    return server, server.url
+
+
+def _start_openbao() -> tuple[OpenBaoServer, str]:
+    server = OpenBaoServer()
     return server, server.url

@@ -28,6 +28,9 @@ class Defaults:
     """LOCALSTACK mode: the settings' region beats the spec's, as in kubernetes-external-secrets."""
     google_project: str = ""
     """GCP: the project where the spec names none; "" is that of the reconciler's credentials."""
+    vault_role: str = ""
+    vault_mount: str = ""
+    """Where Vault's auth method is mounted; "" for `kubernetes`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from reconciler.backends.azuresettings import AzureSettings, azure_settings
 from reconciler.backends.contract import Backend
 from reconciler.backends.googleclient import GoogleAccess
 from reconciler.backends.googlesettings import GoogleSettings, google_settings
+from reconciler.backends.vaultaccess import VaultAccess
+from reconciler.backends.vaultsettings import VaultSettings, vault_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,14 @@ class Access:
     aws: AwsAccess
     google: GoogleAccess = field(default_factory=lambda: GoogleAccess(GoogleSettings()))
     azure: AzureAccess = field(default_factory=lambda: AzureAccess(AzureSettings()))
+    vault: VaultAccess = field(default_factory=lambda: VaultAccess(VaultSettings()))
 
     def close(self) -> None:
         """Let go of all of them; waits for no call."""
         self.aws.close()
         self.google.close()
         self.azure.close()
+        self.vault.close()
 
 
 def read_access(environ: Mapping[str, str]) -> Access:
@@ -39,6 +43,7 @@ def read_access(environ: Mapping[str, str]) -> Access:
         AwsAccess(aws_settings(environ)),
         google=GoogleAccess(google_settings(environ)),
         azure=AzureAccess(azure_settings(environ)),
+        vault=VaultAccess(vault_settings(environ)),
     )
 
 
@@ -60,6 +65,10 @@ def open_backend(kind: Kind, identity: Identity, scope: str, access: Access) -> 
         from reconciler.backends.keyvault import KeyVault  # noqa: PLC0415 - as above
 
         return KeyVault(access.azure, scope)
+    if kind is Kind.VAULT:
+        from reconciler.backends.vault import Vault  # noqa: PLC0415 - as above
+
+        return Vault(access.vault, identity, scope)
     from reconciler.backends.parameterstore import ParameterStore  # noqa: PLC0415 - as above
 
     return ParameterStore(access.aws, identity.role_arn, scope)

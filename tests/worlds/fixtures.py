@@ -8,6 +8,7 @@ import pytest
 from testbed.azure import AzureDouble
 from testbed.cluster import Cluster
 from testbed.moto import Moto
+from testbed.openbao import Bao
 from testbed.proxy import WireProxy
 from worlds.backends import (
     MemoryWorld,
@@ -18,9 +19,10 @@ from worlds.backends import (
 )
 from worlds.google import GoogleWorld, use_key
 from worlds.keyvault import KeyVaultWorld
+from worlds.openbao import OpenBaoWorld
 from worlds.spine import Spine
 
-REMOTE_WORLDS = ["secrets", "parameters", "google", "key_vault"]
+REMOTE_WORLDS = ["secrets", "parameters", "google", "key_vault", "openbao"]
 """The fixture of each backend that is reached over a network."""
 
 
@@ -68,6 +70,13 @@ def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureDoub
 @pytest.fixture
 def key_vault(azure: AzureDouble) -> Iterator[KeyVaultWorld]:
     world = KeyVaultWorld(azure)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def openbao(bao: Bao, bao_proxy: WireProxy, tmp_path: Path) -> Iterator[OpenBaoWorld]:
+    world = OpenBaoWorld(bao, bao_proxy, tmp_path)
     yield world
     world.close()
 
