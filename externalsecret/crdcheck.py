@@ -27,6 +27,7 @@ _NEEDED = (
     ("status", "secret", "resourceVersion"),
     ("status", "conditions"),
     ("status", "uid"),
+    ("status", "refreshed"),
 )
 _APPLY = "hark crd | kubectl apply --server-side --force-conflicts -f -"
 

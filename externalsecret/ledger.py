@@ -42,7 +42,9 @@ class Synced:
     version: str | None
     at: str | None
     via: str | None
-    """What caused the read: the event's via (`sqs`), `spec`, `sweep` or `repair`."""
+    """What caused the read: the event's via (`sqs`), `spec`, `sweep`, `refresh` or
+    `repair`.
+    """
     resource: str | None
     """The canonical identity of what was read, which the listener learns for matching."""
     feeds: tuple[str, ...]

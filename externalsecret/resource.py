@@ -4,6 +4,7 @@ Fed by raw objects of the API server; feeds the decisions of the reconciler. Rea
 for an object that the API server has admitted.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +17,14 @@ KIND = "ExternalSecret"
 API_VERSION = "kubernetes-client.io/v1"
 ADOPT_ANNOTATION = "externalsecrets.kubernetes-client.io/adopt"
 """Set to "true" on an ExternalSecret, it may take over a Secret that somebody else made."""
+REFRESH_ANNOTATION = "externalsecrets.kubernetes-client.io/refresh"
+"""Each new value of it has every key of the ExternalSecret read anew, once."""
 MANAGED_LABEL = "externalsecrets.kubernetes-client.io/managed-by"
 """On every Secret that Hark writes, so that a watch sees these and no others."""
 MANAGED_VALUE = "hark"
+SUSPENDED = "Suspended"
+"""The Ready condition's reason while spec.suspend is true."""
+_LONGEST_REFRESH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,27 @@ class ExternalSecret:
     def is_same_task(self, later: "ExternalSecret") -> bool:
         """Whether a later state of the object asks for nothing that this one did not."""
         heard = {key: leaves.heard for key, leaves in self.ledger.entries.items()}
-        return (self.uid, self.generation) == (later.uid, later.generation) and all(
-            leaves.heard == heard.get(key) for key, leaves in later.ledger.entries.items()
+        return (
+            (self.uid, self.generation) == (later.uid, later.generation)
+            and later.refresh() in {"", self.refresh()}
+            and all(leaves.heard == heard.get(key) for key, leaves in later.ledger.entries.items())
+        )
+
+    def refresh(self) -> str:
+        """The refresh that somebody asks for, as status.refreshed shall tell that it was served;
+        "" where none is asked for, or it was served.
+        """
+        wanted = self.annotations.get(REFRESH_ANNOTATION) or ""
+        if len(wanted) > _LONGEST_REFRESH:
+            wanted = f"sha256:{hashlib.sha256(wanted.encode()).hexdigest()}"
+        is_served = not self.ledger.is_foreign and self.status.get("refreshed") == wanted
+        return "" if is_served else wanted
+
+    def was_suspended(self) -> bool:
+        """Whether the status still tells that nothing was done for this object."""
+        return not self.ledger.is_foreign and any(
+            (one.get("type"), one.get("reason")) == ("Ready", SUSPENDED)
+            for one in self.status.get("conditions") or []
         )
 
     def may_adopt(self) -> bool:

@@ -262,7 +262,8 @@ class Attempt:
         for entry, (job, verdict) in self._verdicts.items():
             if isinstance(verdict, Settled) and verdict.covers:
                 was_seen = job.why is not Why.REPAIR and job.version == verdict.value.version
-                if was_seen or job.why is Why.SWEEP or job.heard_version() is not None:
+                was_asked = job.why in {Why.SWEEP, Why.REFRESH}
+                if was_seen or was_asked or job.heard_version() is not None:
                     yield entry, verdict.value.version, verdict.began
             elif isinstance(verdict, Covered) and job.synced_version() is not None:
                 yield entry, str(job.synced_version()), verdict.began
@@ -324,7 +325,8 @@ class Attempt:
         entries = list(self.manifest.references)
         keeps = error is not None
         news = tuple(self.news.values())
-        return Outcome(error, leaves, entries, keeps, live, is_written, templated, news)
+        refreshed = "" if keeps or self._has_open() else self.es.refresh()
+        return Outcome(error, leaves, entries, keeps, live, is_written, templated, news, refreshed)
 
 
 def _was_overwritten(es: ExternalSecret, live: LiveSecret | None) -> bool:

@@ -44,6 +44,7 @@ class Why(StrEnum):
     SPEC = "spec"
     HEARD = "heard"
     SWEEP = "sweep"
+    REFRESH = "refresh"
     REPAIR = "repair"
 
 
@@ -62,7 +63,9 @@ class Job:
     steps: int = 0
 
     def ask(self) -> Ask:
-        return Ask(self.verb, self.reference, self.since, self.version)
+        # Somebody asked for a new read: an answer with the version expected is none if it is old.
+        is_anew = self.why is Why.REFRESH
+        return Ask(self.verb, self.reference, self.since, None if is_anew else self.version)
 
     def heard_version(self) -> str | None:
         return None if self.entry.heard is None else self.entry.heard.version
@@ -72,6 +75,9 @@ class Job:
 
     def is_open(self) -> bool:
         """Whether a note may have to be served."""
+        if self.why is Why.REFRESH:
+            note = None if self.entry.synced is None else self.entry.synced.note
+            return self.entry.heard is not None and self.entry.heard.id != note
         return self.why in {Why.SPEC, Why.HEARD}
 
 
@@ -123,6 +129,10 @@ class Known:
     """The version of an entry that somebody last saw to be current; "" for none."""
     has_value: Callable[[str], bool]
     """Whether a value of an entry is in the cache."""
+    refresh: float | None = None
+    """When this process first saw the refresh that is asked for; None: there is none."""
+    is_resumed: bool = False
+    """Whether the object was suspended until now, and so was left out of the sweep."""
 
 
 def shared_suppliers(ledger: Ledger, manifest: Manifest) -> frozenset[str]:
@@ -154,6 +164,11 @@ def find_jobs(
         current = known.current(entry)
         if synced is None or synced.fingerprint != manifest.fingerprint(entry):
             jobs.append(_spec_job(reference, leaves, known))
+        elif known.refresh is not None:
+            since = known.refresh
+            if leaves.heard is not None:
+                since = max(since, known.noted(leaves.heard))
+            jobs.append(Job(reference, Why.REFRESH, leaves, Verb.READ, since, synced.version))
         elif not is_covered(leaves, manifest.fingerprint(entry)):
             jobs.append(_heard_job(reference, leaves, known))
         elif current is not None and not remade.is_held(synced, current):
@@ -163,6 +178,8 @@ def find_jobs(
         elif entry in repair:
             since = known.fresh_since
             jobs.append(Job(reference, Why.REPAIR, leaves, Verb.READ, since, synced.version))
+        elif known.is_resumed:
+            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.LOOK, known.fresh_since))
     return jobs
 
 
@@ -198,6 +215,8 @@ def _spec_job(reference: Reference, leaves: Entry, known: Known) -> Job:
     # The version of its note alone makes no answer good enough for a new reader: the note may be a
     # late one, and a newer one may have gone to a predecessor of the same name.
     verb = Verb.LOOK if known.has_value(reference.entry) else Verb.READ
+    if known.refresh is not None:
+        since, verb = max(since, known.refresh), Verb.READ
     return Job(reference, Why.SPEC, leaves, verb, since)
 
 
@@ -213,7 +232,9 @@ def _after_read(job: Job, value: Value, began: float) -> Job | Verdict:
     announced = job.heard_version() if job.is_open() else None
     expected = announced or job.version
     if expected is None or is_version(job.reference, expected, value.version):
-        return Settled(value, began=began)
+        # A refresh reads where a note without version would have had the answer doubted.
+        is_doubt = job.why is Why.REFRESH and job.is_open() and announced is None
+        return Settled(value, covers=not is_doubt, began=began)
     return replace(job, verb=Verb.LOOK, since=began, version=None, value=value)
 
 
@@ -231,7 +252,7 @@ def _after_look(job: Job, seen: Versions, began: float) -> Job | Verdict:
         return Settled(job.value, superseded, began)
     if job.why is Why.SPEC:
         return replace(job, verb=Verb.READ, since=began, version=seen.current)
-    if job.heard_version() is None:
+    if job.is_open() and job.heard_version() is None:
         return Later(is_doubt=True)
     return Covered(began) if superseded else Later()
 

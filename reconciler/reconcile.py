@@ -24,7 +24,7 @@ from externalsecret.errors import GiveUp, HarkError, whereabouts
 from externalsecret.kubeapi import MERGE_PATCH, KubeApi
 from externalsecret.kubeevents import EventType, ObjectRef, Recorder
 from externalsecret.reflect import Key
-from externalsecret.resource import API_VERSION, KIND, ExternalSecret, status_path
+from externalsecret.resource import API_VERSION, KIND, SUSPENDED, ExternalSecret, status_path
 from reconciler import decide, remade
 from reconciler.apply import SecretWriter
 from reconciler.attempt import Attempt
@@ -37,9 +37,10 @@ from reconciler.live import LiveSecrets
 from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
+from reconciler.pace import read_pace
 from reconciler.reads import Ask, Lane, lane_of
 from reconciler.render import Rendered
-from reconciler.report import Outcome, outcome_changed, status_patch
+from reconciler.report import SUSPENDED_MESSAGE, Outcome, outcome_changed, status_patch
 from reconciler.rereads import Rereads
 from reconciler.templateform import check_template
 from reconciler.workqueue import Continuation, WorkQueue
@@ -48,7 +49,7 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 10.0
 """An answer as young as this serves an object that heard of nothing newer."""
-_GOOD_NEWS = {"Synced", "Adopted", "OptionalMissing"}
+_GOOD_NEWS = {"Synced", SUSPENDED, "Adopted", "OptionalMissing"}
 _QUIET_FAILURES = 3
 """So many passing failures in a row are not worth a condition."""
 
@@ -106,6 +107,10 @@ class Reconciler:
             self._parts.queue.done(key)
             return
         try:
+            pace = read_pace(es.spec)
+            if pace.is_suspended:
+                self._rest(es)
+                return
             manifest = self._parts.objects.manifest(es)
             allowed = self._parts.service_account_tokens
             check_template(manifest, key[0], service_account_tokens=allowed)
@@ -116,6 +121,13 @@ class Reconciler:
         one = Attempt(es, manifest, self._parts.live.get(key), self._now())
         one.find_jobs(self._known(one))
         self._ask(one)
+
+    def _rest(self, es: ExternalSecret) -> None:
+        """Say that nothing is done for this object, and do nothing."""
+        if self._write_status(es, Outcome(is_suspended=True)):
+            self._parts.backoff.forget(es.key)
+        self._parts.metrics.reconciles.labels("suspended").inc()
+        self._parts.queue.done(es.key)
 
     def _ask(self, one: Attempt) -> None:
         """Ask for the next step of every open job, or finish when there is none.
@@ -229,6 +241,8 @@ class Reconciler:
             said = one.warnings if error is not None else {**one.warnings, **one.news}
             for reason, sentence in said.items():
                 self._say(es, reason, sentence)
+        if one is not None and is_told and not es.is_observed():
+            self._warn_of_pace(one)
         for missing in () if one is None else one.not_found:
             message = f"The announced version of {missing} was not to be seen; it is let go."
             self._say(es, "AnnouncedVersionNotFound", message)
@@ -269,7 +283,9 @@ class Reconciler:
             # The watch will not tell of it: its news are older than the reply.
             self._parts.queue.add(es.key, urgent=True)
         if outcome_changed(es, outcome):
-            if outcome.error is None:
+            if outcome.is_suspended:
+                self._say(es, SUSPENDED, SUSPENDED_MESSAGE)
+            elif outcome.error is None:
                 self._say(es, "Synced", "The Secret holds every key of the manifest.")
             else:
                 self._say(es, outcome.error.reason, outcome.error.message)
@@ -280,6 +296,12 @@ class Reconciler:
         kind: EventType = "Normal" if reason in _GOOD_NEWS else "Warning"
         log.info("outcome", object="/".join(es.key), reason=reason, message=message)
         self._parts.recorder.record(about, kind, reason, message)
+
+    def _warn_of_pace(self, one: Attempt) -> None:
+        """Once for each new spec."""
+        warning = read_pace(one.es.spec).warning(len(one.manifest.references))
+        if warning:
+            self._say(one.es, "SweepIsDear", warning)
 
     def _observe(self, one: Attempt | None) -> None:
         if one is None:
@@ -294,13 +316,16 @@ class Reconciler:
         def read_of(entry: str) -> tuple[Lane, str]:
             return (lane_of(manifest, manifest.references[entry]), entry)
 
-        now = self._parts.clock()
+        now, refresh = self._parts.clock(), one.es.refresh()
+        asked = self._parts.rereads.first_seen(f"{one.es.uid} {refresh}", now) if refresh else None
         return decide.Known(
             now=now,
             fresh_since=now - FRESH_SECONDS,
             noted=lambda heard: self._parts.rereads.first_seen(heard.id, now),
             current=lambda entry: cache.current(read_of(entry)),
             has_value=lambda entry: cache.has_value(read_of(entry)),
+            refresh=asked,
+            is_resumed=one.es.was_suspended(),
         )
 
     def _guarded(self, key: Key, task: Continuation) -> None:

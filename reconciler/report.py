@@ -20,13 +20,17 @@ from typing import Any
 
 from externalsecret.errors import GiveUp, HarkError
 from externalsecret.ledger import Synced, Templated
-from externalsecret.resource import ExternalSecret
+from externalsecret.resource import SUSPENDED, ExternalSecret
 from reconciler.live import LiveSecret
 
 MAX_LEDGER_BYTES = 256 * 1024
 """Of a status as JSON. etcd takes 1.5 MiB (`--max-request-bytes`) for the whole object, whose spec
 and managed fields may be as large again; and every change of it goes to both halves' watches.
 """
+SUSPENDED_MESSAGE = (
+    "spec.suspend is true: nothing is read and nothing is written until it is false or removed; "
+    "what changes meanwhile is made up for then."
+)
 _LONGEST_MESSAGE = 1000
 _NOTE_BYTES = 384
 """Room for what the listener may write of a key: an id of 200 and three short texts."""
@@ -50,6 +54,10 @@ class Outcome:
     """What the Secret holds of the template now; None where that did not change."""
     news: Sequence[str] = ()
     """Sentences for the condition's message, where all is well."""
+    refreshed: str = ""
+    """The refresh that was served; "" for none."""
+    is_suspended: bool = False
+    """Nothing was done, as the spec demands."""
 
 
 def status_patch(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, Any] | None:
@@ -110,11 +118,16 @@ def outcome_changed(es: ExternalSecret, outcome: Outcome) -> bool:
 
 
 def _head(es: ExternalSecret, outcome: Outcome) -> dict[str, Any]:
+    told = {} if es.ledger.is_foreign else es.status
     wanted = {
         "uid": es.uid,
         "observedGeneration": es.generation,
         "status": "SUCCESS" if outcome.error is None else f"ERROR, {_clean(outcome.error.message)}",
+        "refreshed": outcome.refreshed or told.get("refreshed"),
     }
+    if outcome.is_suspended:
+        # What was last said of the Secret stays said, unless it was said of another object.
+        wanted["status"] = told.get("status")
     return {name: value for name, value in wanted.items() if es.status.get(name) != value}
 
 
@@ -156,6 +169,9 @@ def _conditions(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, Any
     """The whole list, as merge patches replace lists; conditions of others are kept."""
     former = _ready(es)
     status = "True" if outcome.error is None else "False"
+    if outcome.is_suspended:
+        # Neither: nobody looks whether the Secret still holds what the backend holds.
+        status = "Unknown"
     moved = former is None or former.get("status") != status
     ready = {
         "type": "Ready",
@@ -180,6 +196,8 @@ def _ready(es: ExternalSecret) -> Mapping[str, Any] | None:
 
 
 def _reason(outcome: Outcome) -> str:
+    if outcome.is_suspended:
+        return SUSPENDED
     return "Synced" if outcome.error is None else outcome.error.reason
 
 
@@ -193,6 +211,8 @@ def _says_the_same(
 
 
 def _message(es: ExternalSecret, outcome: Outcome) -> str:
+    if outcome.is_suspended:
+        return SUSPENDED_MESSAGE
     if outcome.error is not None:
         return _clean(outcome.error.message)
     return _clean(" ".join([*outcome.news, _in_step(es, outcome)]))

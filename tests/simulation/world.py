@@ -17,7 +17,7 @@ from typing import Any
 from externalsecret.kubeapi import GROUP_PATH, MERGE_PATCH
 from externalsecret.ledger import is_covered
 from externalsecret.manifest import Manifest, read_manifest
-from externalsecret.resource import ExternalSecret, read_resource
+from externalsecret.resource import REFRESH_ANNOTATION, ExternalSecret, read_resource
 from fakes.guards import open_guard
 from fakes.kubeapi import FakeKubeApi
 from reconciler.live import read_live
@@ -49,6 +49,8 @@ class World:
         self._sweeps = 0
         self._introduced: Counter[tuple[str, str]] = Counter()
         """How often a spec began to read a secret by a label."""
+        self._asked: Counter[tuple[str, str]] = Counter()
+        """How often somebody asked for a new read."""
         self.clock = Clock()
         self.fake = FakeKubeApi()
         self.secrets = Secrets()
@@ -94,6 +96,8 @@ class World:
         self.accounts.be_kind()
         for name in list(self.secrets.gone):
             self._put(name)
+        for held in self.fake.request("GET", _LISTED)["items"]:
+            self._suspend(held, wanted=False)
         self._drain()
         for _ in range(4):
             # Longer than any backoff.
@@ -139,6 +143,9 @@ class World:
             self._roll_back,
             self._end_secret,
             self._edit_spec,
+            self._suspend_or_resume,
+            self._suspend_or_resume,
+            self._refresh,
             self._replace_object,
             self._collect_garbage,
             self._spoil_secret,
@@ -252,7 +259,30 @@ class World:
         path = _path(name)
         held = self.fake.find(path)
         if held is not None:
-            self.fake.request("PUT", path, body={**held, "spec": self._spec(name)})
+            spec = self._spec(name)
+            self.fake.request("PUT", path, body={**held, "spec": spec})
+            if read_resource(held).refresh():
+                self._asked.update(_slots(spec))
+
+    def _suspend_or_resume(self) -> None:
+        held = self.fake.find(_path(self.rng.choice(list(_ROLES))))
+        if held is not None:
+            self._suspend(held, wanted=not held["spec"].get("suspend"))
+
+    def _suspend(self, held: Mapping[str, Any], *, wanted: bool) -> None:
+        path = _path(held["metadata"]["name"])
+        self.fake.request("PUT", path, body={**held, "spec": {**held["spec"], "suspend": wanted}})
+
+    def _refresh(self) -> None:
+        held = self.fake.find(_path(self.rng.choice(list(_ROLES))))
+        if held is None:
+            return
+        self._asked.update(_slots(held["spec"]))
+        annotations = {REFRESH_ANNOTATION: str(self.rng.random())}
+        metadata = {**held["metadata"], "annotations": annotations}
+        self.fake.request(
+            "PUT", _path(held["metadata"]["name"]), body={**held, "metadata": metadata}
+        )
 
     def _replace_object(self) -> None:
         name = self.rng.choice(list(_ROLES))
@@ -371,6 +401,7 @@ class World:
         for es, manifest in self._objects():
             wanted = self._wanted(manifest)
             assert self._data(es, wanted) == wanted, f"the Secret of {es.key} is old"
+            assert not es.refresh(), f"the refresh of {es.key} was not served"
             for entry in manifest.references:
                 leaves = es.ledger.entry(entry)
                 assert is_covered(leaves, manifest.fingerprint(entry)), f"{entry} of {es.key}"
@@ -378,13 +409,13 @@ class World:
 
     def _check_reads(self) -> None:
         """One read for each version that was current; one more for each failed or stale answer,
-        for each end of the process (its cache is gone), and for each spec that begins to read it
-        after a sweep (which lets the cache forget what nobody reads).
+        for each end of the process (its cache is gone), for each refresh, and for each spec that
+        begins to read it after a sweep (which lets the cache forget what nobody reads).
         """
         for account in self.accounts.open.values():
             for entry, reads in account.reads.items():
                 slot = _slot(entry)
-                excused = account.excused[entry] + self._crashes["reconciler"]
+                excused = account.excused[entry] + self._crashes["reconciler"] + self._asked[slot]
                 if self._sweeps:
                     excused += self._introduced[slot]
                 most = self.secrets.transitions[slot] + excused
@@ -430,6 +461,11 @@ _LISTED = f"{GROUP_PATH}/externalsecrets"
 
 def _is_note(leaves: Mapping[str, Any] | None) -> bool:
     return leaves is not None and "heard" in leaves
+
+
+def _slots(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(secret, label) of all that a spec reads."""
+    return [_slot(entry) for entry in read_manifest(spec, DEFAULTS).references]
 
 
 def _slot(entry: str) -> tuple[str, str]:
