@@ -18,7 +18,12 @@ from reconciler.metrics import ReconcilerMetrics
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PRODUCT = ("hark", "listener", "reconciler", "externalsecret")
-NO_FILES = {"kubernetes-client.io/v1", "externalsecrets/status", "~/.cache/hark"}
+NO_FILES = {
+    "kubernetes-client.io/v1",
+    "externalsecrets.kubernetes-client.io/refresh",
+    "externalsecrets/status",
+    "~/.cache/hark",
+}
 EXAMPLE_KEY = re.compile(r"(?:my/|not-)?team-[ab]/|shared/")
 """Backend keys in docs/permissions.md, and expressions of them."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from externalsecret.kubeapi import GROUP_PATH, MERGE_PATCH
 from externalsecret.resource import REFRESH_ANNOTATION
+from fakes.guards import open_guard
 from fakes.kubeapi import FakeKubeApi
 from simulation.cloud import Accounts, Secrets
 from simulation.halves import Clock, ReconcilerHalf
@@ -35,7 +36,9 @@ class Shop:
         self.settle()
 
     def restart(self) -> None:
-        self.half = ReconcilerHalf(self.fake, self.fake, self._accounts, self.clock, self._rng)
+        self.half = ReconcilerHalf(
+            self.fake, self.fake, self._accounts, open_guard("team"), self.clock, self._rng
+        )
 
     def settle(self) -> None:
         """Let all come to rest, for as long as any backoff takes."""
