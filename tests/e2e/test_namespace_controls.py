@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from testbed.actions import after
 from testbed.cluster import Cluster
 from testbed.installation import HarkProcess
 from testbed.moto import Moto
+from testbed.request import Request
 from worlds.spine import await_until, unique
 from worlds.tenancy import NAMING, ROLE, Tenant, canary, start, tenants
-from worlds.whole import Whole
+from worlds.whole import VALUE_CALLS, Whole
 
 SLOW = "^(a+)+$"
 
@@ -157,6 +159,31 @@ def test_who_may_not_gets_nothing_although_the_value_was_just_read_for_another(
     assert other.whole.secret(name) is None
     other.annotate(naming="^(mine|shared)-")
     other.await_value(name, value)
+
+
+def test_what_is_under_way_when_a_permission_goes_is_not_written(estate: Estate) -> None:
+    tenant = estate.tenant(naming="db")
+    whole = tenant.whole
+    beacon_key, beacon_value = estate.secret("beacon-db")
+    beacon = tenant.serve(beacon_key)
+    tenant.await_value(beacon, beacon_value)
+    key, value = estate.secret("db")
+
+    def revoke() -> None:
+        tenant.annotate(naming="^nothing$")
+        tenant.denial(beacon)
+
+    def reads(request: Request) -> bool:
+        return request.aws_operation in VALUE_CALLS and key.encode() in request.body
+
+    whole.wire.when(reads, after(revoke))
+    name = tenant.serve(key)
+
+    tenant.denial(name)
+    assert whole.value_calls(key) == 1
+    assert whole.secret(name) is None
+    tenant.annotate(naming="db")
+    tenant.await_value(name, value)
 
 
 def test_a_malformed_expression_allows_nothing_and_says_so(estate: Estate) -> None:
