@@ -34,6 +34,7 @@ from reconciler.objects import Objects
 from reconciler.permissions import Permissions, PermissionSettings
 from reconciler.reads import Lane
 from reconciler.reconcile import Parts, Reconciler
+from reconciler.renew import Renewer
 from reconciler.rereads import Rereads
 from reconciler.scripts import FOLDER_VARIABLE, load_scripts, places
 from reconciler.sweep import Sweeper
@@ -131,6 +132,8 @@ def start(half: Half) -> Callable[[], None]:
             interval=settings.sweep_interval,
             times=lease if settings.leader_election else Swept(time.time),
         )
+        renewer = Renewer(objects, fetcher, cache, metrics, wake, tend=access.vault.tend)
+        half.spawn("renew", lambda: renewer.run(half.stop, is_leader))
         half.spawn("sweep", lambda: sweeper.run(half.stop, is_leader))
 
     def end() -> None:

@@ -4,8 +4,8 @@ Used by reconciler.sweep; asks with each ExternalSecret's own identity, because 
 Feeds the work queue (through the cache's current versions) and the counter of what was found.
 
 Guarantees: metadata only, in as few calls as the API allows; a value is read only where there is no
-metadata, and then by the shared flights. A difference counts only after a fresh look at that one
-secret, since lists lag.
+metadata, and then by the shared flights; dynamic credentials never are. A difference counts only
+after a fresh look at that one secret, since lists lag.
 """
 
 import time
@@ -14,6 +14,7 @@ from collections.abc import Callable
 import structlog
 
 from externalsecret.errors import GiveUp, Retry
+from externalsecret.identity import Backend
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key
 from reconciler import remade
@@ -25,6 +26,7 @@ from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects, Wake
 from reconciler.reads import Ask, Lane, ReadKey, Verb
 from reconciler.unannounced import Unannounced
+from reconciler.versions import is_incomparable, lease_of
 
 log = structlog.get_logger()
 
@@ -64,7 +66,7 @@ class Comparison:
         references = []
         for entry in entries:
             reference = self._objects.reference((lane, entry))
-            if reference is not None:
+            if reference is not None and not self._is_leased((lane, entry)):
                 references.append(reference)
         if not references:
             return set()
@@ -74,7 +76,11 @@ class Comparison:
         fresh = backend.look(doubtful) if doubtful else {}
         for reference in doubtful:
             self._take(lane, reference, fresh[reference.entry])
-        unseen = [one for one in references if isinstance(seen[one.entry], CannotLook)]
+        unseen = [
+            one
+            for one in references
+            if isinstance(seen[one.entry], CannotLook) and self._may_be_read((lane, one.entry))
+        ]
         self._read_unseen(lane, unseen, missing)
         looks = {**seen, **fresh}
         return {one.entry for one in references if isinstance(looks[one.entry], Retry)}
@@ -88,6 +94,20 @@ class Comparison:
         if seen.gone or self._is_given_up(read):
             return True
         return bool(self._behind(read, seen)[0])
+
+    def _versions(self, read: ReadKey) -> list[str]:
+        """What the readers synced."""
+        objects = [self._objects.get(key) for key in self._objects.readers(read)]
+        leaves = [es.ledger.entry(read[1]).synced for es in objects if es is not None]
+        return [synced.version for synced in leaves if synced is not None and synced.version]
+
+    def _is_leased(self, read: ReadKey) -> bool:
+        """Whether these are dynamic credentials: they do not change, and a read makes new ones."""
+        return any(lease_of(version) is not None for version in self._versions(read))
+
+    def _may_be_read(self, read: ReadKey) -> bool:
+        """Whether a read is known to make nothing: what lies in Vault shows with the first one."""
+        return read[0].backend is not Backend.VAULT or bool(self._versions(read))
 
     def _is_given_up(self, read: ReadKey) -> bool:
         """Whether an earlier sweep found that there is nothing to be had."""
@@ -127,7 +147,10 @@ class Comparison:
     def _take_version(self, lane: Lane, reference: Reference, seen: Versions) -> None:
         read = (lane, reference.entry)
         behind, told = self._behind(read, seen)
-        if behind:
+        if behind and all(is_incomparable(one, told) for one in self._versions(read)):
+            # After a restart nobody can tell whether it changed: it is written, and not counted.
+            self._change(read, told)
+        elif behind:
             self._found_change(lane, reference, told, behind)
         elif self._is_given_up(read):
             # It is back as it was: whoever complains may stop.

@@ -94,6 +94,12 @@ class ReconcilerMetrics:
             "When the last sweep of the installation ended.",
             registry=registry,
         )
+        self.lease_renewals = Counter(
+            "hark_reconciler_lease_renewals",
+            "Leases of dynamic credentials dealt with: renewed, failed, or made anew.",
+            ["backend", "outcome"],
+            registry=registry,
+        )
         self.event_to_synced = Histogram(
             "hark_reconciler_event_to_synced_seconds",
             "From the time in the event to the Secret written.",

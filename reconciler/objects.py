@@ -103,6 +103,11 @@ class Objects:
                 return found
         return None
 
+    def mentioning(self, text: bytes) -> list[Key]:
+        """The objects in whose JSON this text stands: far cheaper than reading them all."""
+        with self._lock:
+            return [key for key, raw in self._raw.items() if text in raw]
+
     def lanes(self) -> dict[Lane, set[str]]:
         """Every read that is in use by somebody who may, by lane."""
         lanes: defaultdict[Lane, set[str]] = defaultdict(set)
