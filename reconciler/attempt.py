@@ -16,6 +16,7 @@ from externalsecret.errors import HarkError, Retry
 from externalsecret.ledger import Synced, Templated
 from externalsecret.manifest import Manifest
 from externalsecret.redacted import Redacted
+from externalsecret.reference import Reference
 from externalsecret.resource import ExternalSecret
 from reconciler import decide
 from reconciler.apply import SecretWriter
@@ -50,8 +51,8 @@ class Attempt:
         self.manifest = manifest
         self.wait: float | None = None
         """Seconds after which an announced version is looked for again."""
-        self.not_found: list[str] = []
-        """Keys whose announced version was let go."""
+        self.not_found: list[tuple[Reference, str | None]] = []
+        """What was let go: of what, and which announced version."""
         self.for_template = 0
         """Values that only the template needs, and that had to be read."""
         self.news: dict[str, str] = {}
@@ -132,7 +133,7 @@ class Attempt:
             self._come_back(delay)
             return verdict
         if not is_doubt:
-            self.not_found.append(job.reference.key)
+            self.not_found.append((job.reference, heard.version))
         return replace(verdict, covers=True) if isinstance(verdict, Settled) else Covered()
 
     def _come_back(self, delay: float) -> None:

@@ -7,7 +7,8 @@ waits. While calls fly, new asks gather, and the next free flight takes as many 
 Guarantees: a lane has a few flights at once and waits after a passing failure, longer each time.
 Paths, which may take many calls, fly alone and never in all flights at once: a single key waits for
 none of them. An ask is never answered by a call that began before `since`, unless that call carried
-the version asked for. Failures are never kept. A fault in a backend is a passing failure of these
+the version asked for. A key that is asked for again and again with nothing new to tell waits
+(reconciler.budget). Failures are never kept. A fault in a backend is a passing failure of these
 reads, and a fault of who waits is his own: neither is the end of the lane.
 """
 
@@ -21,7 +22,8 @@ import structlog
 
 from externalsecret.errors import HarkError, Retry, whereabouts
 from reconciler.backends import reasons
-from reconciler.backends.contract import Backend, CannotLook, Look, Read, Versions
+from reconciler.backends.contract import Backend, CannotLook, Look, Read, Value, Versions
+from reconciler.budget import Budget
 from reconciler.cache import Cache, satisfies
 from reconciler.load import Load, Party, Slot, Waiting
 from reconciler.metrics import ReconcilerMetrics
@@ -67,6 +69,7 @@ class LaneWork:
         self._paths = 0
         self._idle = 0
         self._is_closed = False
+        self._budget = Budget()
         self._pause_until = 0.0
         self._failures = 0
 
@@ -119,6 +122,8 @@ class LaneWork:
         if load is not None and (load.began >= ask.since or ask.version is not None):
             load.joined.setdefault(slot, []).append((ask, party))
         else:
+            if self._budget.wait(slot, self._clock()) > 0:
+                self._metrics.held_back.labels(self._lane.backend).inc()
             self._waiting.setdefault(slot, Waiting()).asks.append((ask, party))
 
     def fly(self) -> None:
@@ -159,17 +164,21 @@ class LaneWork:
 
     def _patience(self) -> float:
         """Seconds until there may be something to do although nobody says so."""
-        if self._next() is None:
-            return _IDLE_SECONDS
-        return max(0.001, self._pause_until - self._clock())
+        now = self._clock()
+        if self._next() is not None:
+            return max(0.001, self._pause_until - now)
+        waits = (self._budget.wait(slot, now) for slot in self._waiting)
+        return min((max(0.001, wait) for wait in waits if wait > 0), default=_IDLE_SECONDS)
 
     def _may_depart(self) -> bool:
         return self._next() is not None and self._clock() >= self._pause_until
 
     def _next(self) -> Slot | None:
         """The first that may fly, pause aside."""
+        now = self._clock()
         for slot, waiting in self._waiting.items():
-            if self._paths < _PATHS_AT_ONCE or not waiting.is_path():
+            may_fly = self._paths < _PATHS_AT_ONCE or not waiting.is_path()
+            if may_fly and self._budget.wait(slot, now) <= 0:
                 return slot
         return None
 
@@ -185,6 +194,8 @@ class LaneWork:
             taken = {slot: self._waiting.pop(slot) for slot in slots}
             load = Load(first[0], self._clock(), taken, is_path=is_path)
             self._flying.update(dict.fromkeys(slots, load))
+            for slot in slots:
+                self._budget.spend(slot, load.began)
             return load
 
     def _batch(self, verb: Verb) -> list[Slot]:
@@ -192,7 +203,9 @@ class LaneWork:
         singles = (
             slot
             for slot, waiting in self._waiting.items()
-            if slot[0] is verb and not waiting.is_path()
+            if slot[0] is verb
+            and not waiting.is_path()
+            and self._budget.wait(slot, self._clock()) <= 0
         )
         return list(islice(singles, size))
 
@@ -228,6 +241,7 @@ class LaneWork:
                         settled.append((party, slot, answer))
                     else:
                         self._waiting.setdefault(slot, Waiting()).asks.append((ask, party))
+                self._budget.brought(slot, _version_in(answer.result))
                 self._remember(slot, answer)
             if self._waiting:
                 self._changed.notify()
@@ -284,6 +298,12 @@ def _tell(party: Party) -> None:
         party.done(party.answers)
     except Exception as fault:  # noqa: BLE001 - its text might quote a value
         log.error("answer.fault", fault=whereabouts(fault))
+
+
+def _version_in(result: Read | Look) -> str | None:
+    if isinstance(result, Versions):
+        return result.current
+    return result.version if isinstance(result, Value) else None
 
 
 def _has_vanished(result: Read | Look) -> bool:

@@ -39,6 +39,12 @@ class ReconcilerMetrics:
             ["backend", "reason"],
             registry=registry,
         )
+        self.held_back = Counter(
+            "hark_reconciler_asks_held_back",
+            "Questions that wait: their key was asked for too often with nothing new to tell.",
+            ["backend"],
+            registry=registry,
+        )
         self.reconciles = Counter(
             "hark_reconciler_reconciles",
             "ExternalSecrets dealt with, by outcome.",

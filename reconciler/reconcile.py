@@ -37,6 +37,7 @@ from reconciler.live import LiveSecrets
 from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
+from reconciler.overtaken import is_overtaken
 from reconciler.pace import read_pace
 from reconciler.reads import Ask, Lane, lane_of
 from reconciler.render import Rendered
@@ -243,12 +244,19 @@ class Reconciler:
                 self._say(es, reason, sentence)
         if one is not None and is_told and not es.is_observed():
             self._warn_of_pace(one)
-        for missing in () if one is None else one.not_found:
-            message = f"The announced version of {missing} was not to be seen; it is let go."
-            self._say(es, "AnnouncedVersionNotFound", message)
+        if one is not None:
+            self._say_not_found(one)
         for remark in () if one is None else one.remarks():
             self._say(es, remark.reason, remark.message)
         self._parts.queue.done(es.key)
+
+    def _say_not_found(self, one: Attempt) -> None:
+        for reference, version in one.not_found:
+            lane = lane_of(one.manifest, reference)
+            if not is_overtaken(self._parts.fetcher, lane, reference, version):
+                key = reference.key
+                message = f"The announced version of {key} was not to be seen; it is let go."
+                self._say(one.es, "AnnouncedVersionNotFound", message)
 
     def _is_quiet(self, es: ExternalSecret, outcome: Outcome) -> bool:
         """A failure that will pass is not shown at once, unless there is something to record."""

@@ -15,7 +15,7 @@ newest: clouds are eventually consistent.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from externalsecret.errors import HarkError
 from externalsecret.redacted import Redacted
@@ -110,3 +110,11 @@ class Backend(Protocol):
 
         Waits for no call. A backend that is used again after it was closed opens anew.
         """
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A backend whose look lists not every version that there is."""
+
+    def has_version(self, reference: Reference, version: str) -> bool:
+        """Whether there is such a version, even one without a label. Raises Retry or GiveUp."""

@@ -65,6 +65,10 @@ class SecretsManager:
         """The versions by ListSecrets where that takes fewer calls; see the contract."""
         return self._answer(references, self._listed({one.key for one in references}))
 
+    def has_version(self, reference: Reference, version: str) -> bool:
+        """Whether ListSecretVersionIds knows it: DescribeSecret leaves out what has no label."""
+        return any(row.get("VersionId") == version for row in self._unlabelled(reference.key))
+
     def close(self) -> None:
         """Let go of connections, and of the role with its last client."""
         self._access.forget_secrets_manager(self._role_arn, self._region)

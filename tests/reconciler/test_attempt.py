@@ -189,7 +189,7 @@ def test_an_announced_version_that_is_not_there_yet_is_awaited_and_then_let_go(
         synced.run()
         waits.append(synced.last.wait)
     assert waits == [1.0, 2.0, None]
-    assert synced.last.not_found == ["db"]
+    assert [(one.key, told) for one, told in synced.last.not_found] == [("db", "v2")]
     leaf = synced.leaves("db").synced
     assert leaf is not None
     assert leaf.note == "e2"

@@ -490,3 +490,35 @@ def test_a_pause_that_ends_while_a_pilot_makes_up_its_mind_is_not_slept_through(
 
     fetcher.submit(LANE, [ask], again)
     assert landed.wait(5)
+
+
+def test_a_flood_over_one_key_waits_shares_a_call_and_holds_no_other_key() -> None:
+    stepped = Stepped()
+    stepped.put("db", "app")
+    for number in range(11):
+        # Each must know newer than the last.
+        stepped.submit(since=stepped.clock() + 0.001 * number)
+        stepped.clock.seconds += 0.01
+        stepped.fly()
+    waiting = [stepped.submit(since=stepped.clock() + 0.001) for _ in range(50)]
+    other = stepped.submit("app", since=stepped.clock())
+    stepped.fly()
+    assert len(other) == 1
+    assert stepped.lane.depart() is None
+    assert (stepped.reads(), waiting[0]) == (11, [])
+    sample = "hark_reconciler_asks_held_back_total"
+    assert stepped.registry.get_sample_value(sample, {"backend": "secretsmanager"}) == 50
+    stepped.clock.seconds += 6.1
+    stepped.fly()
+    assert stepped.reads() == 12
+    assert all(version_in(one) == "v1" for one in waiting)
+
+
+def test_a_key_that_changes_is_read_however_often_it_does() -> None:
+    stepped = Stepped()
+    for number in range(50):
+        stepped.put("db", version=f"v{number}")
+        stepped.clock.seconds += 0.01
+        told = stepped.submit(since=stepped.clock())
+        stepped.fly()
+        assert version_in(told) == f"v{number}"

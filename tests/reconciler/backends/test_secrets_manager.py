@@ -12,7 +12,7 @@ from externalsecret.errors import GiveUp, Retry
 from externalsecret.identity import Backend as Kind
 from externalsecret.reference import Reference, Select, Selector
 from reconciler.backends.awsclient import AwsAccess
-from reconciler.backends.contract import CannotLook, Value, Versions
+from reconciler.backends.contract import CannotLook, Recalls, Value, Versions
 from reconciler.backends.secretsmanager import SecretsManager
 from testbed.actions import Action, answer, withhold
 from testbed.exchange import Exchange
@@ -161,6 +161,18 @@ def test_a_version_without_label_is_still_seen(secrets: SecretsManagerWorld) -> 
     look = secrets.backend.look([one])[one.entry]
     assert isinstance(look, Versions)
     assert look.current == "v1"
+
+
+def test_a_version_that_lost_its_labels_is_known_all_the_same(
+    secrets: SecretsManagerWorld,
+) -> None:
+    pages = {"Versions": [{"VersionId": "v1"}, {"VersionId": "v3"}]}
+    secrets.proxy.when(aws("ListSecretVersionIds"), says(pages), times=None)
+    one = secrets.current("db")
+    assert isinstance(secrets.backend, Recalls)
+    assert secrets.backend.has_version(one, "v1")
+    assert not secrets.backend.has_version(one, "v2")
+    assert secrets.operations() == ["ListSecretVersionIds"] * 2
 
 
 def test_a_single_secret_is_not_read_as_a_batch(secrets: SecretsManagerWorld) -> None:
