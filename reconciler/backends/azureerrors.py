@@ -71,6 +71,7 @@ _ADVICE = {
 _UNKNOWN_HOST = re.compile(
     r"NameResolutionError|Failed to resolve|Name or service not known|Temporary failure in name"
 )
+_CLOSED = "already been closed"
 _SECONDS = re.compile(r"\d{1,6}(\.\d+)?")
 _MOST_SECONDS = 300.0
 _MOST_CHARACTERS = 700
@@ -106,7 +107,12 @@ def translated(target: Target) -> Iterator[None]:
             f"The key vault {target.vault} could not be asked ({type(error).__name__}).",
             reason=reasons.UNAVAILABLE,
         ) from None
-    except ValueError:
+    except ValueError as error:
+        if _CLOSED in str(error):
+            raise Retry(
+                f"The key vault {target.vault} was let go of meanwhile; it is read again shortly.",
+                reason=reasons.UNAVAILABLE,
+            ) from None
         # It would take the challenge of a stranger for Key Vault's, and bring him a token.
         raise Retry(
             f"What answers at {target.host} is no key vault of this cloud: check AZURE_ENVIRONMENT "

@@ -161,14 +161,21 @@ class KeyVault:
         stamps: Mapping[str, Stamp] | Retry,
         looked: Mapping[str, Sequence[Row] | HarkError],
     ) -> None:
-        """Keep what was seen after its stamp: a change in between makes another stamp."""
+        """Keep what list and look agree on, so that neither was an old answer."""
         settled = self._now() - _SETTLED_SECONDS
+        seen = agreed = 0
         for name, rows in looked.items():
             self._remembered.pop(name, None)
             stamp = None if isinstance(stamps, Retry) else stamps.get(name)
-            is_old = stamp is not None and 0 < stamp.updated < settled
-            if stamp is not None and is_old and not isinstance(rows, HarkError):
+            if stamp is None or isinstance(rows, HarkError) or not 0 < stamp.updated < settled:
+                continue
+            seen += 1
+            if stamp == keyvaultrows.newest_stamp(rows):
+                agreed += 1
                 self._remembered[name] = (stamp, rows)
+        if seen and not agreed and not self._remembered:
+            # A list that tells of something else than the newest version only costs.
+            self._list_denied.remember()
 
 
 def _wanted(reference: Reference) -> str:

@@ -58,6 +58,11 @@ def stamp_of(properties: "SecretProperties") -> Stamp:
     )
 
 
+def newest_stamp(rows: Sequence[Row]) -> Stamp | None:
+    """The stamp of the version that was created last; None where there is none."""
+    return max((row.stamp for row in rows), key=lambda stamp: stamp.created, default=None)
+
+
 def name_of(properties: "SecretProperties") -> str:
     """The name of a listed secret, in lower case; "" where the answer names none."""
     found = identity.key_vault_url(str(properties.id or ""))

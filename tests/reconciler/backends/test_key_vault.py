@@ -1,5 +1,6 @@
 """Azure Key Vault: what the contract of all backends does not say."""
 
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,7 +10,9 @@ import pytest
 from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.reference import Reference
 from reconciler.backends.azureaccess import AzureAccess
+from reconciler.backends.azureerrors import translated
 from reconciler.backends.contract import CannotLook, Look, Value, Versions
+from testbed import entra
 from testbed.azurecall import Answer, Call, refusal
 from worlds.backends import Trouble
 from worlds.keyvault import KeyVaultWorld
@@ -359,6 +362,53 @@ def test_what_was_closed_opens_anew(key_vault: KeyVaultWorld) -> None:
     assert isinstance(key_vault.read(one), Value)
 
 
+def test_the_settings_proxy_is_passed_by_where_no_proxy_says_so(
+    key_vault: KeyVaultWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HTTPS_PROXY")
+    monkeypatch.setenv("NO_PROXY", ".vault.invalid")
+    settings = replace(key_vault.settings, proxy="http://127.0.0.1:9", dns_suffix="vault.invalid")
+    access = AzureAccess(settings)
+    one = key_vault.current("db")
+    read = key_vault.open(access).read([one])[one.entry]
+    access.close()
+    assert isinstance(read, Retry)
+    assert "127.0.0.1" not in read.message
+    assert "There is no host" in read.message
+
+
+def test_a_token_that_is_refused_amid_many_reads_is_a_fault_of_nobody(
+    key_vault: KeyVaultWorld,
+) -> None:
+    references = _references(key_vault, 64)
+    challenge = (
+        f'Bearer authorization="https://{entra.AUTHORITY}/{entra.TENANT}", '
+        'resource="https://vault.azure.net"'
+    )
+    seen = itertools.count()
+
+    def refuse_some(call: Call) -> Answer | None:
+        if call.operation == "get" and next(seen) % 3 == 2:
+            return Answer(401, {}, {"WWW-Authenticate": challenge})
+        return None
+
+    key_vault.azure.when(refuse_some)
+    for _ in range(3):
+        answers = key_vault.backend.read(references)
+        assert all(isinstance(read, Value | Retry) for read in answers.values())
+
+
+def test_a_client_that_is_closed_while_it_is_asked_is_no_stranger(
+    key_vault: KeyVaultWorld,
+) -> None:
+    client = key_vault.access.vault(key_vault.vault)
+    key_vault.put("db", b"x")
+    client.get("db", "")
+    client.close()
+    with pytest.raises(Retry, match="read again shortly"), translated(client.target("db")):
+        client.get("db", "")
+
+
 # Versions.
 
 
@@ -455,6 +505,31 @@ def test_a_throttled_list_is_an_answer_for_all(key_vault: KeyVaultWorld) -> None
     looks = key_vault.backend.sweep(references)
     assert all(isinstance(look, Retry) for look in looks.values())
     assert key_vault.calls() == 1
+
+
+def test_a_list_that_does_not_agree_with_the_looks_is_not_trusted(
+    key_vault: KeyVaultWorld,
+) -> None:
+    references = _references(key_vault, 20, at=LONG_AGO)
+
+    def list_otherwise(call: Call) -> Answer | None:
+        if call.operation != "list" or call.vault != key_vault.vault:
+            return None
+        attributes = {"enabled": True, "created": 1_000_000_000, "updated": 1_000_000_000}
+        rows = [
+            {"id": f"https://{call.host}/secrets/{one.key}", "attributes": attributes}
+            for one in references
+        ]
+        return Answer(200, {"value": rows, "nextLink": None})
+
+    key_vault.azure.when(list_otherwise)
+    key_vault.backend.sweep(references)
+    new = key_vault.put("k3", b"new")
+    look = key_vault.backend.sweep(references)[references[3].entry]
+    assert isinstance(look, Versions)
+    assert look.current == new
+    # It was of no use, so it was asked for but once.
+    assert key_vault.azure.counts(key_vault.vault)["list"] == 1
 
 
 def test_a_pinned_version_is_swept_by_its_own_state(key_vault: KeyVaultWorld) -> None:
