@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from externalsecret.dialect.contract import Defaults
-from externalsecret.identity import SecretId, parameter, secrets_manager, secrets_manager_arn
+from externalsecret.identity import (
+    SecretId,
+    key_vault_url,
+    parameter,
+    secrets_manager,
+    secrets_manager_arn,
+)
 from externalsecret.ledger import Heard, Synced
 from externalsecret.manifest import read_manifest
 from externalsecret.reference import Reference
@@ -169,6 +175,19 @@ def test_the_account_is_learned_from_the_read() -> None:
     assert _taken(index, reader, _of_aws(_arn("db-abcdef", account="2")))
     synced = _synced(reader, _arn("db-abcdef"))
     assert not _taken(index, _with_leaf(reader, synced=synced), _of_aws(_arn("db-a", account="2")))
+
+
+def test_a_secret_of_a_key_vault_is_found_by_its_identifier_whatever_its_case() -> None:
+    index = _index()
+    url = "https://Shop.vault.azure.net/secrets/DB/0123456789abcdef0123456789abcdef"
+    named = key_vault_url(url)
+    elsewhere = key_vault_url("https://shop2.vault.azure.net/secrets/db")
+    assert named is not None
+    assert elsewhere is not None
+    reader = _object("one", "Db", backendType="azureKeyVault", keyVaultName="shop")
+    for known in (reader, _with_leaf(reader, synced=_synced(reader, url.lower()))):
+        assert _taken(index, known, named[0]) == [("shop", "one")]
+        assert not _found(index, elsewhere[0])
 
 
 def _taken(index: Index, obj: dict[str, Any], secret: SecretId) -> list[Key]:
