@@ -2,7 +2,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
+from externalsecret.dialect.contract import Defaults
 from externalsecret.errors import GiveUp
+from externalsecret.manifest import read_manifest
 from externalsecret.reference import Identity
 from reconciler.permissions import (
     Permissions,
@@ -234,3 +236,11 @@ def test_every_role_that_is_named_or_used_is_requested(
     spec: Mapping[str, str], identity: Identity, roles: tuple[str, ...]
 ) -> None:
     assert requested_roles(spec, identity) == roles
+
+
+def test_the_default_role_of_vault_is_requested_where_a_spec_names_none() -> None:
+    defaults = Defaults(vault_role="default")
+    unnamed = {"backendType": "vault", "data": []}
+    named = {**unnamed, "vaultRole": "own"}
+    assert requested_roles(unnamed, read_manifest(unnamed, defaults).identity) == ("default",)
+    assert requested_roles(named, read_manifest(named, defaults).identity) == ("own",)
