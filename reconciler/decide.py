@@ -30,7 +30,7 @@ from externalsecret.reference import Reference
 from reconciler import remade
 from reconciler.backends.contract import CannotLook, Value, Versions
 from reconciler.reads import Answer, Ask, Verb
-from reconciler.versions import is_unannounceable
+from reconciler.versions import is_unannounceable, lease_of
 
 PENDING_LABEL = "AWSPENDING"
 _COUNTING = frozenset((Backend.PARAMETER_STORE, Backend.GCP_SECRET_MANAGER, Backend.VAULT))
@@ -178,7 +178,8 @@ def find_jobs(
         elif entry in repair:
             since = known.fresh_since
             jobs.append(Job(reference, Why.REPAIR, leaves, Verb.READ, since, synced.version))
-        elif known.is_resumed:
+        elif known.is_resumed and lease_of(synced.version) is None:
+            # Of dynamic credentials there is nothing to look at, and a read would make new ones.
             jobs.append(Job(reference, Why.SWEEP, leaves, Verb.LOOK, known.fresh_since))
     return jobs
 

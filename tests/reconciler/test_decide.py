@@ -296,3 +296,21 @@ def test_an_announced_number_is_the_version_of_a_parameter_that_was_modified_the
     assert decide.is_version(parameter, "5", "5@1700000000")
     assert not decide.is_version(parameter, "5", "6@1700000000")
     assert not decide.is_version(parameter, "5@1", "5@2")
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("v1", [(Why.SWEEP, Verb.LOOK, 90.0, None)]), ("lease:x|3600|1|", [])],
+)
+def test_resumed_a_key_is_looked_at_but_dynamic_credentials_are_not_made_anew(
+    version: str, expected: list[object]
+) -> None:
+    known = replace(NOTHING_KNOWN, is_resumed=True)
+    assert _jobs({DB: {"synced": {**SYNCED, "version": version}}}, known=known) == expected
+
+
+def test_a_refresh_reads_what_is_covered_and_what_is_not() -> None:
+    known = replace(NOTHING_KNOWN, refresh=94.0)
+    assert _jobs({DB: {"synced": SYNCED}}, known=known) == [(Why.REFRESH, Verb.READ, 94.0, "v1")]
+    noted = {DB: {"synced": SYNCED, "heard": heard("e", "v2")}}
+    assert _jobs(noted, known=known) == [(Why.REFRESH, Verb.READ, 100.0, "v1")]
