@@ -27,7 +27,13 @@ NO_FILES = {
 EXAMPLE_KEY = re.compile(r"(?:my/|not-)?team-[ab]/|shared/")
 """Backend keys in docs/permissions.md, and expressions of them."""
 
-OF_THE_SDKS = {"NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
+OF_THE_SDKS = {
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+}
 """Settings that no line of ours reads."""
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
