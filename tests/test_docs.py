@@ -29,7 +29,6 @@ EXAMPLE_KEY = re.compile(r"(?:my/|not-)?team-[ab]/|shared/")
 
 OF_THE_SDKS = {
     "GOOGLE_APPLICATION_CREDENTIALS",
-    "HTTPS_PROXY",
     "NO_PROXY",
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
