@@ -49,14 +49,24 @@ CASES = {
     },
     "a path": Bad("InvalidSpec", "_getByPath not implemented", {"data": [{"path": "/x"}]}),
     "a template": Bad(
-        "UnsupportedTemplate",
-        "spec.template.data",
-        {"template": {"data": {"x": "<%= data.entry %>"}}},
+        "InvalidTemplate",
+        "spec.template.stringData.x must be text",
+        {"template": {"stringData": {"x": 5}}},
     ),
     "an expression": Bad(
-        "UnsupportedTemplate",
-        "a template expression",
+        "TemplateFailed",
+        "spec.template.metadata.labels.x cannot be evaluated: ReferenceError in expression 1",
+        {"template": {"metadata": {"labels": {"x": "<%= nobody.entry %>"}}}},
+    ),
+    "a label that is none": Bad(
+        "SecretRefused",
+        "The API server refuses metadata.labels",
         {"template": {"metadata": {"labels": {"x": "<%= data.entry %>"}}}},
+    ),
+    "credentials of Kubernetes": Bad(
+        "InvalidTemplate",
+        "HARK_ALLOW_SERVICE_ACCOUNT_TOKENS",
+        {"template": {"type": "kubernetes.io/service-account-token"}},
     ),
     "no such secret": Bad("NotFound", "Create the secret", {}, _nothing),
     "denied": Bad("Denied", "Allow the action", {}, _denied),
@@ -75,7 +85,7 @@ CASES = {
     "a bad entry name": Bad(
         "BadValue", "cannot name an entry", {"data": [{"key": "KEY", "name": "no entry"}]}
     ),
-    "no region": Bad("InvalidRegion", "region", {"region": "no region/../x"}),
+    "no region": Bad("InvalidSpec", "is no AWS region", {"region": "no region/../x"}),
 }
 
 
