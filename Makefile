@@ -15,12 +15,12 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench lock tools clean
+.PHONY: help demo test lint bench lock tools programs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: .venv/project $(if $(CLUSTER),,tools) ## See Hark at work, on this machine (KEEP=1 leaves it running, CLUSTER=kubeconfig uses yours)
+demo: .venv/project $(if $(CLUSTER),,programs) ## See Hark at work, on this machine (KEEP=1 leaves it running, CLUSTER=kubeconfig uses yours)
 	@$(BIN)/hark demo $(if $(KEEP),--keep) $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 test: lint tools ## Lint, then run every test (WORKERS=n at a time, ARGS="-k word" for pytest)
@@ -42,7 +42,10 @@ lock: .venv/project ## Pin what pyproject.toml asks for (UPGRADE=1 takes the new
 		--output-file requirements/dev.txt
 	@$(COMPILE) --group venv --output-file requirements/venv.txt
 
-tools: .venv/project ## Provide the programs of a Kubernetes control plane (once per machine)
+tools: programs ## Provide a Kubernetes control plane and what templates need (once per machine)
+	@$(BIN)/python -m reconciler.provide
+
+programs: .venv/project
 	@$(BIN)/python -m testbed.binaries
 
 clean: ## Remove what make made here (the control plane stays in the user's cache)

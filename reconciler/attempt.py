@@ -213,7 +213,8 @@ class Attempt:
             waits = "An announced version cannot be read yet; it is tried again shortly."
             return self.refused(Retry(waits, reason="AwaitingVersion"))
         leaves = leaves_of(self.manifest, self._verdicts, rendered, self._now)
-        too_large = fits(self.es, leaves, None if errors else self.manifest.references.keys())
+        may_drop = not errors and not self._has_open()
+        too_large = fits(self.es, leaves, self.manifest.references.keys() if may_drop else None)
         if too_large is not None:
             return self.refused(too_large)
         troubled = self._is_troubled(rendered)
@@ -324,7 +325,8 @@ class Attempt:
     ) -> Outcome:
         error = summed_up(errors)
         entries = list(self.manifest.references)
-        keeps = error is not None
+        # What they fed was not taken away while a value is awaited.
+        keeps = error is not None or self._has_open()
         news = tuple(self.news.values())
         refreshed = "" if keeps or self._has_open() else self.es.refresh()
         return Outcome(error, leaves, entries, keeps, live, is_written, templated, news, refreshed)

@@ -49,7 +49,8 @@ class Whole:
         self._record = es.ledger.template
         self._beats = _names(template.get("stringData"))
         self._yields = _names(template.get("data"))
-        self._fingerprint = _fingerprint(template) if self.is_evaluated or self.claimed else None
+        is_recorded = self.is_evaluated or self._beats or self._yields
+        self._fingerprint = _fingerprint(template) if is_recorded else None
         self._is_damaged = self._fingerprint is not None and self._touched(live)
 
     @property

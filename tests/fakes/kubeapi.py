@@ -2,8 +2,9 @@
 
 It keeps what a test of the halves must not be lied to about: uid, resourceVersion (moved only by a
 real change), generation and the status subresource of ExternalSecrets, stringData, who last changed
-an entry of a Secret (managedFields of `data`), 404, 409, 410. It knows no schema, no rights, no
-other managedFields and no garbage collection. It records every request and can be told to fail.
+an entry, label or annotation of a Secret (managedFields), 404, 409, 410. It knows no schema, no
+rights, no other managedFields and no garbage collection. It records every request and can be told
+to fail.
 """
 
 import base64

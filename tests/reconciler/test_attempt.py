@@ -248,6 +248,18 @@ def test_what_the_spec_drops_stays_while_anything_fails(synced: Shop) -> None:
     assert {entry_of("db"), entry_of("web")} <= synced.status["keys"].keys()
 
 
+def test_what_the_spec_drops_stays_on_record_while_another_key_is_in_doubt(synced: Shop) -> None:
+    synced.edit(spec(password="db"))
+    synced.hear("db", heard("e2"))
+    synced.run()
+    assert synced.data()["page"] == b"web v1"
+    assert entry_of("web") in synced.status["keys"]
+    while synced.last.wait is not None:
+        synced.run()
+    assert synced.data() == {"password": b"db v1"}
+    assert entry_of("web") not in synced.status["keys"]
+
+
 def test_a_new_key_is_read_alone(synced: Shop) -> None:
     synced.backend.put("new", b"x", "v1")
     synced.edit(spec(password="db", page="web", extra="new"))

@@ -113,3 +113,14 @@ def test_what_is_gone_is_remembered_for_a_while_without_any_list() -> None:
     other["metadata"]["name"] = "other"
     live.remove(other)
     assert live.replace(secret(6))
+
+
+def test_whose_labels_and_annotations_are_is_read_from_managed_fields() -> None:
+    def managed(manager: str, **fields: Any) -> dict[str, Any]:
+        metadata: dict[str, Any] = {f"f:{part}": {f"f:{name}": {}} for part, name in fields.items()}
+        return {"manager": manager, "fieldsV1": {"f:metadata": {**metadata, "f:name": {}}}}
+
+    ours = managed("hark", labels="a", annotations="example.org/b")
+    found = read_live(secret(1, managedFields=[ours, managed("kubectl", labels="c")]))
+    assert found.owned_labels == {"a"}
+    assert found.owned_annotations == {"example.org/b"}

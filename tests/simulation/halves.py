@@ -1,5 +1,7 @@
 """Both halves of the product as they are composed in a process, but stepped instead of threaded."""
 
+import hashlib
+import json
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -12,6 +14,7 @@ from externalsecret.dialect.contract import Defaults
 from externalsecret.kubeapi import GROUP_PATH, KubeApi
 from externalsecret.kubeevents import Recorder
 from externalsecret.ledger import Heard
+from externalsecret.redacted import Redacted
 from externalsecret.reflect import Key
 from externalsecret.resource import MANAGED_LABEL, MANAGED_VALUE
 from fakes.kubeapi import FakeKubeApi
@@ -26,7 +29,7 @@ from reconciler.apply import SecretWriter
 from reconciler.backends.contract import Look, Read
 from reconciler.backoff import Backoff
 from reconciler.cache import Cache
-from reconciler.evaluate import Evaluator
+from reconciler.evaluate import Done, Evaluator
 from reconciler.fetch import Fetcher
 from reconciler.guard import Guard
 from reconciler.lane import LaneWork
@@ -44,6 +47,7 @@ from simulation.feed import Feed
 
 DEFAULTS = Defaults(region="eu-central-1")
 EXTERNAL_SECRETS = f"{GROUP_PATH}/externalsecrets"
+ALL = "<%= all %>"
 _EPOCH = 1_800_000_000.0
 
 
@@ -170,14 +174,29 @@ class Flights:
         return True
 
 
-class _NoEngine:
-    """No spec of a schedule has an expression."""
+class _Engine:
+    """Evaluates every expression to all entries."""
 
-    def call(self, function: str, argument: Any) -> Any:
-        raise AssertionError((function, argument))
+    def call(self, _function: str, argument: Any) -> Any:
+        every = all_of(argument["entries"])
+        return {"made": [text.replace(ALL, every) for text in argument["texts"]]}
 
     def close(self) -> None:
         """There is nothing to end."""
+
+
+def all_of(entries: Mapping[str, str]) -> str:
+    """What the one expression of the schedules stands for; base64 as well as text."""
+    return hashlib.sha224(json.dumps(sorted(entries.items())).encode()).hexdigest()
+
+
+class _AtOnce(Evaluator):
+    """Without a thread."""
+
+    def submit(
+        self, key: Key, template: Mapping[str, Any], data: Mapping[str, Redacted], done: Done
+    ) -> None:
+        done(self._made(key, template, data))
 
 
 class ReconcilerHalf:
@@ -209,7 +228,7 @@ class ReconcilerHalf:
                 fetcher,
                 cache,
                 SecretWriter(api, live, self.metrics),
-                Evaluator(_NoEngine()),
+                _AtOnce(_Engine()),
                 Rereads((1.0, 2.0, 4.0, 8.0)),
                 Backoff(rng.uniform),
                 Recorder(FakeKubeApi(), "hark-reconciler", clock.time),

@@ -17,13 +17,18 @@ from typing import Any
 from externalsecret.kubeapi import GROUP_PATH, MERGE_PATCH
 from externalsecret.ledger import is_covered
 from externalsecret.manifest import Manifest, read_manifest
-from externalsecret.resource import REFRESH_ANNOTATION, ExternalSecret, read_resource
+from externalsecret.resource import (
+    MANAGED_LABEL,
+    REFRESH_ANNOTATION,
+    ExternalSecret,
+    read_resource,
+)
 from fakes.guards import open_guard
 from fakes.kubeapi import FakeKubeApi
 from reconciler.live import read_live
 from simulation.cloud import BLUE, CURRENT, DOCUMENT, SECRETS, Accounts, Message, Queue, Secrets
 from simulation.faults import Broken, Crash, Dice, UnreliableApi
-from simulation.halves import DEFAULTS, Clock, ListenerHalf, ReconcilerHalf
+from simulation.halves import ALL, DEFAULTS, Clock, ListenerHalf, ReconcilerHalf, all_of
 
 _ROLES = {"first": "", "second": "", "other": "arn:aws:iam::123456789012:role/other"}
 _ITEMS: tuple[dict[str, Any], ...] = (
@@ -31,6 +36,14 @@ _ITEMS: tuple[dict[str, Any], ...] = (
     {"key": "one", "name": "b"},
     {"key": "two", "name": "c"},
     {"key": "two", "name": "d", "versionStage": BLUE},
+)
+_TEMPLATES: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"stringData": {"a": "over", "t": "text"}},
+    {"stringData": {"t": "other"}, "data": {"n": "bm8=", "u": "dXA="}},
+    {"stringData": {"t": ALL}, "metadata": {"labels": {"all": ALL}}},
+    {"stringData": {"b": ALL}, "data": {"o": ALL}, "metadata": {"annotations": {"x": "y"}}},
 )
 _CHAOS_PER_STEP = 0.12
 _Place = tuple[str, int, str]
@@ -315,6 +328,7 @@ class World:
             "roleArn": _ROLES[name],
             "dataFrom": documents,
             "data": items,
+            "template": self.rng.choice(_TEMPLATES),
         }
 
     def _collect_garbage(self) -> None:
@@ -402,6 +416,7 @@ class World:
             wanted = self._wanted(manifest)
             assert self._data(es, wanted) == wanted, f"the Secret of {es.key} is old"
             assert not es.refresh(), f"the refresh of {es.key} was not served"
+            self._check_labels(es, manifest)
             for entry in manifest.references:
                 leaves = es.ledger.entry(entry)
                 assert is_covered(leaves, manifest.fingerprint(entry)), f"{entry} of {es.key}"
@@ -440,7 +455,8 @@ class World:
             if name in wanted or name in owned
         }
 
-    def _wanted(self, manifest: Manifest) -> dict[str, bytes]:
+    def _read(self, manifest: Manifest) -> dict[str, bytes]:
+        """What the reads supply."""
         wanted: dict[str, bytes] = {}
         for item in manifest.items:
             reference = manifest.references[item.entry]
@@ -451,6 +467,32 @@ class World:
             else:
                 wanted |= {name: text.encode() for name, text in json.loads(value).items()}
         return wanted
+
+    def _wanted(self, manifest: Manifest) -> dict[str, bytes]:
+        """All entries that the Secret shall have."""
+        read = self._read(manifest)
+        every = all_of({name: value.decode() for name, value in read.items()})
+        made = {
+            part: {name: text.replace(ALL, every) for name, text in texts.items()}
+            for part, texts in manifest.template.items()
+            if part != "metadata"
+        }
+        plain = {name: base64.b64decode(text) for name, text in made.get("data", {}).items()}
+        beats = {name: text.encode() for name, text in made.get("stringData", {}).items()}
+        return {**plain, **read, **beats}
+
+    def _check_labels(self, es: ExternalSecret, manifest: Manifest) -> None:
+        read = {name: value.decode() for name, value in self._read(manifest).items()}
+        held = self.fake.find(_secret_path(es.key[1])) or {}
+        metadata = manifest.template.get("metadata", {})
+        for part in ("labels", "annotations"):
+            wanted = metadata.get(part, {})
+            found = {
+                name: text
+                for name, text in held["metadata"].get(part, {}).items()
+                if name != MANAGED_LABEL
+            }
+            assert found == {name: text.replace(ALL, all_of(read)) for name, text in wanted.items()}
 
     def _now(self) -> int:
         return int(self.fake.request("GET", _LISTED)["metadata"]["resourceVersion"])
