@@ -3,6 +3,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
 
@@ -10,6 +11,10 @@ from externalsecret import definitions
 from testbed.cluster import MERGE_PATCH, ApiError, Cluster
 
 pytest_plugins = ["testbed.fixtures", "worlds.fixtures"]
+
+# On a busy machine a slow example is no failure: pytest's own timeout is for what hangs.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 CLUSTER_ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
