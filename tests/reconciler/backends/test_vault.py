@@ -2,11 +2,15 @@
 
 import json
 import secrets
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import jwt
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.reference import Identity
@@ -17,7 +21,7 @@ from reconciler.backends.vaultsettings import Method, VaultSettings
 from reconciler.versions import is_incomparable, lease_of
 from testbed.actions import answer
 from testbed.cluster import Cluster
-from testbed.openbao import Bao
+from testbed.openbao import TOKEN, Bao
 from testbed.proxy import WireProxy
 from testbed.request import Head
 from worlds.backends import revealed
@@ -440,3 +444,50 @@ def test_an_unknown_authority_is_said_with_the_setting_that_names_it(
     found = reads(backend, openbao)
     assert isinstance(found, Retry)
     assert (found.reason, "VAULT_CACERT" in found.message) == ("BackendUnreachable", True)
+
+
+# Other logins, and namespaces.
+
+
+def test_a_jwt_of_anybody_whom_vault_trusts_logs_in(openbao: OpenBaoWorld, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    mount = f"jwt-{secrets.token_hex(4)}"
+    openbao.bao.enable_auth(mount, "jwt")
+    config = {"jwt_validation_pubkeys": [public.decode()]}
+    openbao.bao.request("POST", f"auth/{mount}/config", config)
+    role = {
+        "role_type": "jwt",
+        "user_claim": "sub",
+        "bound_subject": "hark",
+        "bound_audiences": ["vault"],
+        "token_policies": [openbao.policy],
+    }
+    openbao.bao.request("POST", f"auth/{mount}/role/app", role)
+    now = int(time.time())
+    claims = {"sub": "hark", "aud": "vault", "nbf": now - 60, "iat": now, "exp": now + 600}
+    (tmp_path / "jwt").write_text(jwt.encode(claims, key, algorithm="ES256"))
+    openbao.put("db", b"x")
+    settings = VaultSettings(
+        address=openbao.proxy.url, method=Method.JWT, jwt_file=tmp_path / "jwt"
+    )
+    identity = Identity(vault_role="app", vault_mount=mount)
+    value(reads(Vault(VaultAccess(settings), identity, "v2"), openbao))
+
+
+def test_a_namespace_is_another_world(openbao: OpenBaoWorld) -> None:
+    name = f"team-{secrets.token_hex(4)}"
+    openbao.bao.request("POST", f"sys/namespaces/{name}", {})
+    openbao.bao.request(
+        "POST", f"{name}/sys/mounts/kv", {"type": "kv", "options": {"version": "1"}}
+    )
+    openbao.bao.request("POST", f"{name}/kv/db", {"value": "there"})
+    one = reference("kv/db", "v1")
+    found = []
+    for namespace in ("", name):
+        settings = VaultSettings(address=openbao.proxy.url, token=TOKEN, namespace=namespace)
+        found.append(Vault(VaultAccess(settings), Identity(), "v1").read([one])[one.entry])
+    assert given_up(found[0]).reason == "NotFound"
+    assert revealed(found[1]) == b'{"value":"there"}'
