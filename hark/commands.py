@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, (module, meaning) in _HALVES.items():
         half = _described(commands.add_parser, _sentence(meaning), table, name, help=meaning)
         half.set_defaults(action=_run_half, module=module)
+    _add_diff(commands, table)
     _add_demo(commands)
     meaning = "print the definition of ExternalSecret, for kubectl apply"
     example = "hark crd | kubectl apply --server-side --force-conflicts -f -"
@@ -88,6 +89,25 @@ def _parser() -> argparse.ArgumentParser:
     version = _described(commands.add_parser, _sentence(meaning), "", "version", help=meaning)
     version.set_defaults(action=_print_version)
     return parser
+
+
+def _add_diff(commands: Any, table: str) -> None:
+    meaning = "show what reconciling would do to the Secrets, without writing or printing values"
+    told = (
+        "It reads values with the credentials of its environment and asks the API server for dry\n"
+        "runs with those of the kubeconfig, which need the rights of the real writes.\n\n"
+        "exit codes: 0 no entry of any Secret would change, 1 some would or are refused, 2 failed"
+    )
+    diff = _described(
+        commands.add_parser, _sentence(meaning), f"{told}\n\n{table}", "diff", help=meaning
+    )
+    diff.add_argument("names", nargs="*", metavar="NAME", help="ExternalSecrets; default: all")
+    diff.add_argument("-n", "--namespace", help="only this namespace")
+    diff.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    diff.add_argument(
+        "--timeout", default="2m", metavar="DURATION", help="longest wait for all (default: 2m)"
+    )
+    diff.set_defaults(action=_run_diff)
 
 
 def _add_demo(commands: Any) -> None:
@@ -125,6 +145,11 @@ def _run_half(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = read_settings(environ)
     set_up_logs(settings.log_level, settings.log_format)
     code: int = importlib.import_module(arguments.module).run(settings)
+    return code
+
+
+def _run_diff(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    code: int = importlib.import_module("hark.diff.command").run(arguments, environ)
     return code
 
 

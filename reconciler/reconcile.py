@@ -55,6 +55,13 @@ _QUIET_FAILURES = 3
 """So many passing failures in a row are not worth a condition."""
 
 
+Ended = Callable[[ExternalSecret, Outcome], None]
+
+
+def nobody_asks(_es: ExternalSecret, _outcome: Outcome) -> None:
+    """Where nobody wants to know how a pass ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The collaborators of the story."""
@@ -75,6 +82,8 @@ class Parts:
     may_write: Callable[[], bool]
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
+    ended: Ended = nobody_asks
+    """Told how each pass came out that was not dropped."""
     service_account_tokens: bool = False
     """Whether a Secret may be of the type that Kubernetes fills with credentials."""
 
@@ -248,6 +257,7 @@ class Reconciler:
             self._say_not_found(one)
         for remark in () if one is None else one.remarks():
             self._say(es, remark.reason, remark.message)
+        self._parts.ended(es, outcome)
         self._parts.queue.done(es.key)
 
     def _say_not_found(self, one: Attempt) -> None:
