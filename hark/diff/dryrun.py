@@ -33,6 +33,8 @@ class DryRunApi:
         self._api = api
         self._lock = threading.Lock()
         self._writes: dict[Key, Writes] = {}
+        self._gone: dict[Key, dict[str, bytes]] = {}
+        """Entries of Secrets that would have been deleted just before."""
 
     def writes(self, key: Key) -> Writes:
         """What would have been written to the Secret of this name."""
@@ -64,16 +66,25 @@ class DryRunApi:
                 "Please report this.",
                 reason="UnknownWrite",
             )
-        before = {} if method == "POST" else self._data(path)
-        reply = self._api.request(
-            method,
-            path,
-            query={**(query or {}), "dryRun": "All"},
-            body=body,
-            content_type=content_type,
-            accept=accept,
-        )
-        self._keep(_key(path, body), method, before, body or {})
+        if "dryRun" in (query or {}):
+            return self._api.request(
+                method, path, query=query, body=body, content_type=content_type, accept=accept
+            )
+        key = _key(path, body)
+        before = self._before(method, path, key)
+        if method == "POST" and before is not None:
+            # In truth it is still there, and would be in the way.
+            reply: dict[str, Any] = {"metadata": {"namespace": key[0], "name": key[1]}}
+        else:
+            reply = self._api.request(
+                method,
+                path,
+                query={**(query or {}), "dryRun": "All"},
+                body=body,
+                content_type=content_type,
+                accept=accept,
+            )
+        self._keep(key, method, before or {}, body or {})
         metadata = reply.get("metadata")
         if isinstance(metadata, dict):
             # What was never stored has none; the reconciler keeps what it has then.
@@ -92,6 +103,17 @@ class DryRunApi:
     ) -> None:
         with self._lock:
             self._writes[key] = self._writes.get(key, Writes()).then(method, before, body)
+
+    def _before(self, method: str, path: str, key: Key) -> dict[str, bytes] | None:
+        """The entries that a write finds; None where there is no Secret yet."""
+        if method == "POST":
+            with self._lock:
+                return self._gone.pop(key, None)
+        data = self._data(path)
+        if method == "DELETE":
+            with self._lock:
+                self._gone[key] = data
+        return data
 
     def _data(self, path: str) -> dict[str, bytes]:
         """The entries of the Secret as it is."""

@@ -82,6 +82,8 @@ def _detail(would: Would, writes: Writes, error: HarkError | None) -> str:
         parts.append("equal; only Hark's label and the owner are written")
     elif writes.metadata and would is Would.NOTHING:
         parts.append(f"equal; written: {', '.join(sorted(writes.metadata))}")
+    elif would is Would.RECREATE:
+        parts.append("deleted and made anew, as Kubernetes lets nobody change it")
     for verb, names in (
         ("add", writes.added),
         ("change", writes.changed),

@@ -58,5 +58,6 @@ def _others(body: Mapping[str, Any]) -> frozenset[str]:
         "metadata.uid",
         "metadata.name",
         "metadata.resourceVersion",
+        "metadata.managedFields",
     }
     return frozenset(parts | ({"immutable"} & body.keys()))
