@@ -6,7 +6,8 @@ one and then forgets; what it would have changed is kept for the report. Statuse
 even sent.
 
 Guarantees: nothing is changed in the cluster, whatever the reconciler asks for: a write that this
-module does not know is refused. Values that are compared stay in memory and wear Redacted.
+module does not know is refused, and a deletion is never sent. Values that are compared stay in
+memory.
 
 Kubernetes facts: "Dry-run" in "Kubernetes API Concepts"; a dry run needs the rights of the write.
 """
@@ -33,6 +34,7 @@ class DryRunApi:
         self._api = api
         self._lock = threading.Lock()
         self._writes: dict[Key, Writes] = {}
+        self._made: dict[Key, dict[str, Any]] = {}
         self._gone: dict[Key, dict[str, bytes]] = {}
         """Entries of Secrets that would have been deleted just before."""
 
@@ -71,9 +73,16 @@ class DryRunApi:
                 method, path, query=query, body=body, content_type=content_type, accept=accept
             )
         key = _key(path, body)
+        with self._lock:
+            made = self._made.get(key)
+        if made is not None:
+            # What was never made cannot be written again; the first write told what matters.
+            return made
         before = self._before(method, path, key)
-        if method == "POST" and before is not None:
-            # In truth it is still there, and would be in the way.
+        if method == "DELETE" or (method == "POST" and before is not None):
+            # A dry run of a deletion is asked for in its body, and a body that lacks the word is a
+            # real one: none is ever sent. The Secret is still there then, in the way of the new
+            # one.
             reply: dict[str, Any] = {"metadata": {"namespace": key[0], "name": key[1]}}
         else:
             reply = self._api.request(
@@ -85,11 +94,11 @@ class DryRunApi:
                 accept=accept,
             )
         self._keep(key, method, before or {}, body or {})
-        metadata = reply.get("metadata")
-        if isinstance(metadata, dict):
-            # What was never stored has none; the reconciler keeps what it has then.
-            metadata.setdefault("uid", "dry-run")
-            metadata.setdefault("resourceVersion", "1")
+        if method == "POST":
+            # What was never stored has none, and the reconciler asks for them.
+            reply["metadata"] = {"uid": "dry-run", "resourceVersion": "1", **reply["metadata"]}
+            with self._lock:
+                self._made[key] = reply
         return reply
 
     def stream(

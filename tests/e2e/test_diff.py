@@ -128,10 +128,11 @@ def test_what_a_namespace_forbids_is_refused_and_not_read(whole: Whole) -> None:
 def test_a_secret_of_another_type_is_refused_or_made_anew_as_the_spec_says(whole: Whole) -> None:
     value = {"user": f"{CANARY}-user", "password": f"{CANARY}-password"}
     stays, goes = unique("stays"), unique("goes")
+    made = {}
     for name, policy in ((stays, "Fail"), (goes, "Recreate")):
         whole.create(name, value)
         uid = _apply(whole, name, type="example.com/credentials", onTypeChange=policy)
-        _kes_secret(whole, name, uid, value)
+        made[name] = _kes_secret(whole, name, uid, value)
 
     done, rows = _diff(whole)
 
@@ -139,7 +140,7 @@ def test_a_secret_of_another_type_is_refused_or_made_anew_as_the_spec_says(whole
     assert (rows[stays]["would"], rows[stays]["reason"]) == ("refuse", "TypeConflict")
     assert rows[goes]["would"] == "recreate"
     assert (rows[goes]["add"], rows[goes]["change"]) == ([], [])
-    assert whole.secret(goes) is not None
+    assert {name: whole.secret(name) for name in made} == made
 
 
 def test_a_name_that_is_not_there_and_a_bad_duration_are_said_in_a_sentence(whole: Whole) -> None:
