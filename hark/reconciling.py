@@ -67,8 +67,6 @@ def start(half: Half) -> Callable[[], None]:
             interval=settings.sweep_interval,
             times=lease if settings.leader_election else Swept(time.time),
         )
-        renewer = Renewer(objects, fetcher, cache, metrics, wake, tend=access.vault.tend)
-        half.spawn("renew", lambda: renewer.run(half.stop, is_leader))
         renewer = Renewer(
             objects,
             parts.fetcher,
