@@ -134,9 +134,11 @@ class Reconciler:
 
     def _rest(self, es: ExternalSecret) -> None:
         """Say that nothing is done for this object, and do nothing."""
-        if self._write_status(es, Outcome(is_suspended=True)):
+        outcome = Outcome(is_suspended=True)
+        if self._write_status(es, outcome):
             self._parts.backoff.forget(es.key)
         self._parts.metrics.reconciles.labels("suspended").inc()
+        self._parts.ended(es, outcome)
         self._parts.queue.done(es.key)
 
     def _ask(self, one: Attempt) -> None:

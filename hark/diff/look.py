@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from http import HTTPStatus
 
-from externalsecret.errors import GiveUp, HarkError, Retry
+from externalsecret.errors import GiveUp, Retry
 from externalsecret.kubeapi import ApiRefusal
 from externalsecret.reflect import Key
 from externalsecret.resource import ExternalSecret, list_paths
@@ -36,7 +36,7 @@ class _Witness:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._conflicts: dict[Key, int] = {}
-        self._ends: dict[Key, HarkError | None] = {}
+        self._ends: dict[Key, Outcome] = {}
 
     def take(self, es: ExternalSecret, outcome: Outcome) -> None:
         error = outcome.error
@@ -46,9 +46,9 @@ class _Witness:
                 self._conflicts[es.key] = self._conflicts.get(es.key, 0) + 1
                 if self._conflicts[es.key] < _MOST_CONFLICTS:
                     return
-            self._ends.setdefault(es.key, error)
+            self._ends.setdefault(es.key, outcome)
 
-    def ends(self) -> dict[Key, HarkError | None]:
+    def ends(self) -> dict[Key, Outcome]:
         with self._lock:
             return dict(self._ends)
 
@@ -128,10 +128,12 @@ def _listed(half: Half, deadline: float) -> bool:
     )
 
 
-def _too_late() -> HarkError:
-    return Retry(
-        "It came to no end in time; look at this one alone, or give it longer by --timeout.",
-        reason="TooSlow",
+def _too_late() -> Outcome:
+    return Outcome(
+        Retry(
+            "It came to no end in time; look at this one alone, or give it longer by --timeout.",
+            reason="TooSlow",
+        )
     )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from externalsecret.errors import GiveUp, HarkError
 from externalsecret.reflect import Key
 from hark.diff.writes import Writes
+from reconciler.report import Outcome
 
 _MOST_NAMES = 8
 _MANAGED = "metadata.labels"
@@ -26,13 +27,14 @@ class Would(StrEnum):
     CREATE = "create"
     CHANGE = "change"
     RECREATE = "recreate"
+    REST = "suspended"
     REFUSE = "refuse"
     """It would be left as it is, and the status would say why."""
     WAIT = "wait"
     """It cannot be told now: the backend fails in a way that may pass."""
 
 
-HARMLESS = frozenset({Would.NOTHING, Would.ADOPT})
+HARMLESS = frozenset({Would.NOTHING, Would.ADOPT, Would.REST})
 """What changes no entry of any Secret."""
 
 
@@ -50,9 +52,10 @@ class Verdict:
     """The Ready condition's reason, where there is an error."""
 
 
-def judge(key: Key, writes: Writes, error: HarkError | None) -> Verdict:
+def judge(key: Key, writes: Writes, outcome: Outcome) -> Verdict:
     """What the end of a pass and its writes come to."""
-    would = _would(writes, error)
+    error = outcome.error
+    would = Would.REST if outcome.is_suspended else _would(writes, error)
     return Verdict(
         key,
         would,
