@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import fanout, figures, floor, footprint, roundtrip
+from bench import fanout, figures, floor, footprint, roundtrip, systems
 from bench.world import install_definition
 from testbed.cluster import Cluster
 from testbed.controlplane import ControlPlane
@@ -34,6 +34,8 @@ writes:       all that the API server counted, of anybody; leases and the bench'
 RSS:          resident memory of one half, the larger of after the first sync and after a change of
               every object.
 floor:        8 threads that write notes, Secrets and ledgers of equal size and do nothing else.
+systems:      one ExternalSecret of a hundred keys, calls for values that reached the system; the
+              goal is the least that its API allows. Logins are not counted.
 Goals are the most that a figure may be; figures without a goal are for orientation."""
 
 SCENARIOS: dict[str, Callable[..., list[figures.Row]]] = {
@@ -41,6 +43,7 @@ SCENARIOS: dict[str, Callable[..., list[figures.Row]]] = {
     "footprint": footprint.measure,
     "fanout": fanout.measure,
     "floor": floor.measure,
+    "systems": systems.measure,
 }
 
 

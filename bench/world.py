@@ -114,7 +114,7 @@ class World:
         deadline = time.monotonic() + _PATIENCE
         while True:
             found = self.client.request("GET", self.path())["items"]
-            ready = sum(map(_is_ready, found))
+            ready = sum(map(is_ready, found))
             if ready == count:
                 return
             if time.monotonic() > deadline:
@@ -151,6 +151,7 @@ def cpu_seconds(half: HarkProcess) -> float:
     return float(times.user + times.system)
 
 
-def _is_ready(item: Mapping[str, Any]) -> bool:
+def is_ready(item: Mapping[str, Any]) -> bool:
+    """Whether an ExternalSecret is content."""
     conditions = (item.get("status") or {}).get("conditions") or []
     return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
