@@ -35,7 +35,7 @@ RSS:          resident memory of one half, the larger of after the first sync an
               every object.
 floor:        8 threads that write notes, Secrets and ledgers of equal size and do nothing else.
 systems:      one ExternalSecret of a hundred keys, calls for values that reached the system; the
-              goal is the least that its API allows. Logins are not counted.
+              goal is the least that its API allows. Of logins only Vault's count.
 Goals are the most that a figure may be; figures without a goal are for orientation."""
 
 SCENARIOS: dict[str, Callable[..., list[figures.Row]]] = {

@@ -18,11 +18,15 @@ from bench.world import value
 from testbed.azure import AzureDouble
 from testbed.googlekey import write_key
 from testbed.moto import REGION, MotoServer
+from testbed.openbao import Bao, OpenBaoServer
 from testbed.proxy import WireProxy
+from testbed.request import any_request
 from testbed.secretmanager import SecretManager, SecretManagerServer
 
 _PROJECT = "bench-4711"
 _VAULT = "bench-vault"
+_ENGINE = "bench-kv"
+_ROLES = "bench-approle"
 
 
 class System(ABC):
@@ -32,6 +36,10 @@ class System(ABC):
     spec: Mapping[str, Any]
     least: int
     """Calls for a hundred values at once, by the limits of the system's API."""
+
+    def key(self, name: str) -> str:
+        """What a spec calls a secret of this name."""
+        return name
 
     @abstractmethod
     def put(self, names: Sequence[str]) -> None:
@@ -105,6 +113,31 @@ class _Azure(System):
         return self._double.counts(_VAULT)["get"]
 
 
+class _Vault(System):
+    title = "Vault, with its login"
+    spec: Mapping[str, Any] = {"backendType": "vault", "vaultMountPoint": _ROLES}
+    least = 101
+
+    def __init__(self, bao: Bao, wire: WireProxy, folder: Path) -> None:
+        self._bao = bao
+        self._wire = wire
+        bao.mount(_ENGINE, 2)
+        bao.policy("bench", {f"{_ENGINE}/*": ["read"]})
+        role, secret = bao.approle(_ROLES, "hark", token_policies=["bench"])
+        (folder / "role-id").write_text(role)
+        (folder / "secret-id").write_text(secret)
+
+    def key(self, name: str) -> str:
+        return f"{_ENGINE}/data/{name}"
+
+    def put(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._bao.request("POST", self.key(name), {"data": {"value": value(name, 0)}})
+
+    def calls(self) -> int:
+        return self._wire.count(any_request)
+
+
 class Clouds:
     """All systems; `close` ends them."""
 
@@ -118,6 +151,8 @@ class Clouds:
         self._google_wire = WireProxy(self._google.url)
         write_key(folder / "key.json", _PROJECT)
         self._azure = AzureDouble(folder)
+        self._bao = OpenBaoServer()
+        self._bao_wire = WireProxy(self._bao.url)
         self.aws: tuple[System, ...] = (
             _SecretsManager(self._client("secretsmanager"), self._aws),
             _ParameterStore(self._client("ssm"), self._aws),
@@ -126,12 +161,15 @@ class Clouds:
             *self.aws,
             _Google(self._google.manager, self._google_wire),
             _Azure(self._azure),
+            _Vault(self._bao, self._bao_wire, folder),
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._bao_wire.stop()
+        self._bao.stop()
         self._azure.close()
         self._google_wire.stop()
         self._google.close()
@@ -141,12 +179,17 @@ class Clouds:
 
     def env(self) -> dict[str, str]:
         """What leads the halves here."""
+        folder = Path(self._folder.name)
         return {
+            "VAULT_ADDR": self._bao_wire.url,
+            "HARK_VAULT_AUTH": "approle",
+            "HARK_VAULT_ROLE_ID_FILE": str(folder / "role-id"),
+            "HARK_VAULT_SECRET_ID_FILE": str(folder / "secret-id"),
             **self._env,
             **self._azure.env(),
             **self._azure.client_env(),
             "HARK_GCP_SECRET_MANAGER_ENDPOINT": self._google_wire.url,
-            "GOOGLE_APPLICATION_CREDENTIALS": str(Path(self._folder.name) / "key.json"),
+            "GOOGLE_APPLICATION_CREDENTIALS": str(folder / "key.json"),
         }
 
     def _client(self, service: str) -> Any:

@@ -51,7 +51,7 @@ class _Room:
     def apply(self, system: System, names: Sequence[str]) -> None:
         """One ExternalSecret with all these keys."""
         system.put(names)
-        data = [{"key": name, "name": name} for name in names]
+        data = [{"key": system.key(name), "name": name} for name in names]
         path = f"{GROUP}/namespaces/{self._namespace}/externalsecrets"
         self.client.request("POST", path, external_secret(names[0], {**system.spec, "data": data}))
 

@@ -108,7 +108,8 @@ def test_the_api_server_takes_and_refuses_what_the_page_says(
 
 @pytest.mark.parametrize("row", _rows("## Which version is read"))
 def test_the_version_is_chosen_as_the_page_says(row: Row) -> None:
-    manifest = _manifest({"data": [_yaml(row["item"])]}, row["backendType"])
+    spec = {"projectId": "shop-prod", "keyVaultName": "shop", "data": [_yaml(row["item"])]}
+    manifest = _manifest(spec, row["backendType"])
     (reference,) = manifest.references.values()
     select, _, rest = row["reads"].partition(" ")
     assert reference.selector.select == select

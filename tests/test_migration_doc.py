@@ -15,6 +15,7 @@ from hark.formerly import IGNORED
 from hark.settings import read_settings
 from hark.variables import VARIABLES
 from pages import ROOT, Row, code, table
+from reconciler.backends import vaulterrors
 from reconciler.backends.awserrors import parameter_not_found, translated
 from reconciler.permissions import Permissions, PermissionSettings, RequestedKey
 from reconciler.render import render
@@ -99,6 +100,10 @@ CASES: dict[str, Callable[[], HarkError]] = {
     "Could not find property": _missing_property,
     "Secrets Manager can't find": _aws,
     "ParameterNotFound: ": lambda: parameter_not_found("<key>"),
+    "kvVersion": lambda: _manifest_error(
+        backendType="vault", kvVersion=3, data=[{"key": "secret/data/db", "name": "x"}]
+    ),
+    "Status 404": lambda: vaulterrors.refusal(404, None, "secret/data/db", {}),
     "_getByPath": lambda: _manifest_error(
         backendType="secretsManager", data=[{"path": "/a", "name": "x"}]
     ),
