@@ -16,6 +16,7 @@ import random
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 
 import structlog
@@ -131,6 +132,7 @@ class LaneWork:
         has_left = False
         try:
             while self._await_load():
+                self._open()
                 load = self.depart()
                 if load is not None:
                     self.land(load, self.ask(load))
@@ -140,6 +142,11 @@ class LaneWork:
         finally:
             if not has_left:
                 self._replace_pilot()
+
+    def _open(self) -> None:
+        """Only the backend knows how much one call holds. The flight tells why it cannot be had."""
+        with suppress(Exception):
+            self.backend()
 
     def _replace_pilot(self) -> None:
         with self._changed:

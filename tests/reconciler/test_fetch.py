@@ -522,3 +522,18 @@ def test_a_key_that_changes_is_read_however_often_it_does() -> None:
         told = stepped.submit(since=stepped.clock())
         stepped.fly()
         assert version_in(told) == f"v{number}"
+
+
+def test_the_first_flights_of_a_lane_are_as_full_as_its_backend_allows() -> None:
+    backend = MemoryBackend()
+    names = [f"k{number}" for number in range(backend.batch_size + 5)]
+    for name in names:
+        backend.put(name, b"x", "v1")
+    metrics = ReconcilerMetrics(CollectorRegistry())
+    fetcher = Fetcher(lambda _lane: backend, Cache(100_000), metrics)
+    answered = threading.Event()
+    asks = [Ask(Verb.READ, reference(name), 0.0) for name in names]
+    fetcher.submit(LANE, asks, lambda _found: answered.set())
+    assert answered.wait(10)
+    assert backend.calls["read"] == 2
+    fetcher.lane(LANE).close()
