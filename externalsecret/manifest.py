@@ -27,6 +27,9 @@ from externalsecret.identity import Backend
 from externalsecret.reference import Identity, Reference
 
 MAX_REFERENCES = 1000
+_OPTIONAL: Mapping[bool, tuple[str, ...]] = {False: (), True: ("optional",)}
+"""Adds to an item's fingerprint; that of a required one stays what it was before there were others.
+"""
 _DIALECTS: Mapping[str, Callable[[Mapping[str, Any], Defaults], Dialect]] = {
     "secretsManager": SecretsManagerDialect,
     "systemManager": ParameterStoreDialect,
@@ -58,6 +61,8 @@ class Item:
     name: str | None = None
     property: str | None = None
     is_binary: bool = False
+    is_optional: bool = False
+    """What the backend does not have is no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,10 @@ class Manifest:
     template: Mapping[str, Any] = field(default_factory=dict)
     """spec.template as it stands there: only the reconciler needs it, and judges its form."""
 
+    def is_optional(self, entry: str) -> bool:
+        """Whether nothing that this read supplies has to be there."""
+        return all(item.is_optional for item in self.items if item.entry == entry)
+
     def fingerprint(self, entry: str) -> str:
         """Digest of all that decides what a read of this entry makes of the Secret, but the
         version: what is read and as whom, and what the manifest's items take from it.
@@ -86,7 +95,7 @@ class Manifest:
             reference.selector.value,
             *astuple(self.identity),
             *(
-                [item.kind, item.name, item.property, item.is_binary]
+                [item.kind, item.name, item.property, item.is_binary, *_OPTIONAL[item.is_optional]]
                 for item in self.items
                 if item.entry == entry
             ),
@@ -205,6 +214,7 @@ class _Reader:
             name=None if is_path else item["name"],
             property=item.get("property"),
             is_binary=item.get("isBinary") is True,
+            is_optional=item.get("optional") is True,
         )
 
     def _refer(self, where: str, key: str, item: Mapping[str, Any]) -> str:

@@ -21,10 +21,11 @@ from externalsecret.resource import ExternalSecret
 from reconciler import decide
 from reconciler.apply import SecretWriter
 from reconciler.backends.contract import Remark
-from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
+from reconciler.decide import Absent, Covered, Failed, Job, Known, Later, Settled, Verdict, Why
 from reconciler.frame import Change
 from reconciler.live import LiveSecret
 from reconciler.load import Answers
+from reconciler.optional import is_held, spared, told
 from reconciler.reads import Ask, Verb
 from reconciler.render import Rendered, render
 from reconciler.report import Outcome, fits
@@ -108,9 +109,11 @@ class Attempt:
         self._found = []
         still_open = {}
         for entry, job in self._jobs.items():
-            after = decide.advance(job, found[(job.verb, entry)])
+            answer = found[(job.verb, entry)]
+            after = decide.advance(job, answer)
             if entry in self._repair:
                 after = decide.with_value(job, after)
+            after = spared(job, after, self.manifest, answer.began)
             if isinstance(after, Job):
                 still_open[entry] = after
             else:
@@ -127,6 +130,9 @@ class Attempt:
             self._come_back(_UNSETTLED_SECONDS)
             return verdict
         is_doubt = isinstance(verdict, Later) and verdict.is_doubt
+        if isinstance(verdict, Settled) and isinstance(verdict.value, Absent):
+            # That of a deletion names no version either.
+            is_doubt = heard.version is None
         most = _DOUBTS if is_doubt else None
         delay = rereads.next_delay(self.es.key, job.reference.entry, heard.id, most)
         if delay is not None:
@@ -299,7 +305,7 @@ class Attempt:
 
     def _is_troubled(self, rendered: Rendered) -> bool:
         """Whether some value is missing or bad."""
-        return bool(rendered.errors) or any(
+        return bool(rendered.errors or is_held(self.manifest, rendered)) or any(
             _is_failed(verdict) for _, verdict in self._verdicts.values()
         )
 
@@ -327,7 +333,7 @@ class Attempt:
         entries = list(self.manifest.references)
         # What they fed was not taken away while a value is awaited.
         keeps = error is not None or self._has_open()
-        news = tuple(self.news.values())
+        news = (*self.news.values(), *told(self.manifest, self.es.ledger, leaves))
         refreshed = "" if keeps or self._has_open() else self.es.refresh()
         return Outcome(error, leaves, entries, keeps, live, is_written, templated, news, refreshed)
 

@@ -49,12 +49,20 @@ def claims(
             names = _names_unread(item, fed, failed=not unread)
             found.extend(Claim(name, item.entry, place, unread=unread) for name in names)
             continue
-        fed_by_members = set(fed) - data_names.get(item.entry, set())
-        supplied = supply(item, values[item.entry], fed_by_members, read_json)
+        supplied = supply(item, values[item.entry], _fed_by(item, fed, data_names), read_json)
         found.extend(_claims_of(supplied, place, item.entry))
         if supplied.problems:
             problems.setdefault(item.entry, []).extend(supplied.problems)
     return found, {reader: _error(sentences) for reader, sentences in problems.items()}
+
+
+def _fed_by(
+    item: Item, fed: Collection[str], data_names: Mapping[str, set[str]]
+) -> Collection[str]:
+    """Of what a read fed, what this item may have fed."""
+    if item.kind is ItemKind.DATA:
+        return {item.name or ""}.intersection(fed)
+    return set(fed) - data_names.get(item.entry, set())
 
 
 def _claims_of(supplied: Supply, place: int, reader: str) -> list[Claim]:

@@ -18,7 +18,7 @@ goes before a read, which costs a look and never an answer.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -30,6 +30,7 @@ from externalsecret.reference import Reference
 from reconciler import remade
 from reconciler.backends.contract import CannotLook, Value, Versions
 from reconciler.reads import Answer, Ask, Verb
+from reconciler.supply import Missing
 from reconciler.versions import is_unannounceable, lease_of
 
 PENDING_LABEL = "AWSPENDING"
@@ -82,10 +83,21 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """In place of a value: there is none, and every item that wants it is optional."""
+
+    resource: str
+    value: Missing = field(default_factory=Missing)
+    version: str = ""
+    """Unlike every version that a backend has."""
+    remark: None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """A value to write. `covers` tells whether the note that was heard is served by it."""
 
-    value: Value
+    value: Value | Absent
     covers: bool = True
     began: float = 0.0
     """When the call that told so began, monotonic seconds."""

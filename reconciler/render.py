@@ -124,6 +124,9 @@ def _unrecorded(
 
 def _is_new(item: Item, fed: Collection[str]) -> bool:
     name = item.name or ""
+    if item.is_optional:
+        # Missing when it was read; an edit of it changes the fingerprint.
+        return False
     return item.kind is ItemKind.DATA and is_entry_name(name) and name not in fed
 
 

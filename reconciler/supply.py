@@ -30,7 +30,13 @@ _ALLOWED_NAMES = (
     "nor '..' at the start."
 )
 
-Readable = ReadValue
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """In place of a value: the backend has none, and every item that wants it is optional."""
+
+
+Readable = ReadValue | Missing
 _ReadJson = Callable[[bytes], Parsed]
 
 
@@ -39,6 +45,10 @@ class BadValue(GiveUp):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="BadValue")
+
+
+class NoProperty(BadValue):
+    """The value is a document that does not have the property."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,11 @@ def supply(
 ) -> Supply:
     """What `item` makes of what was read.
 
-    `fed_before` are the entries that the read's members (of a document or path) were known to feed.
+    `fed_before` are the entries that the read was known to feed: as its members (of a document or
+    path), or as this item's name. What is missing but optional holds them and nothing else.
     """
+    if isinstance(read, Missing):
+        return Supply(held=frozenset(fed_before))
     if item.kind is ItemKind.PATH:
         if not isinstance(read, Mapping):
             raise TypeError(f"{item.where} is a path, so its read must be a mapping")
@@ -73,15 +86,21 @@ def supply(
         raise TypeError(f"{item.where} is no path, so its read must be a single value")
     if item.kind is ItemKind.DOCUMENT:
         return _from_document(item, read, fed_before, read_json)
-    return _from_value(item, read, read_json)
+    return _from_value(item, read, fed_before, read_json)
 
 
-def _from_value(item: Item, read: Redacted | Binary, read_json: _ReadJson) -> Supply:
+def _from_value(
+    item: Item, read: Redacted | Binary, fed_before: Collection[str], read_json: _ReadJson
+) -> Supply:
     name = item.name or ""
     if not is_entry_name(name):
         return Supply(problems=(_bad_name(item, name),))
     try:
         return Supply({name: _entry(item, read, item.key, read_json)})
+    except NoProperty as problem:
+        if item.is_optional:
+            return Supply(held=frozenset(fed_before))
+        return Supply(held=frozenset({name}), problems=(problem.message,))
     except BadValue as problem:
         return Supply(held=frozenset({name}), problems=(problem.message,))
 
@@ -100,7 +119,7 @@ def _from_path(
         except BadValue as problem:
             problems.append(problem.message)
     lost = sorted(set(fed_before) - read.keys())
-    if lost:
+    if lost and not item.is_optional:
         more = ["..."] if len(lost) > _MOST_NAMES_SHOWN else []
         shown = ", ".join(lost[:_MOST_NAMES_SHOWN] + more)
         problems.append(
@@ -175,7 +194,7 @@ def _property(item: Item, path: str, document: Parsed, source: str) -> Json:
     found = lookup(document, path)
     if found is None:
         # Users alert on this text of kubernetes-external-secrets.
-        raise BadValue(f"Could not find property {path} in {source}")
+        raise NoProperty(f"Could not find property {path} in {source}")
     return found.value
 
 

@@ -467,3 +467,70 @@ def test_a_secret_of_somebody_else_is_adopted_and_its_equal_entries_are_stood_fo
     assert live.owned == {"password", "page"}
     assert live.version == status["secret"]["resourceVersion"]
     assert shop.run() is None
+
+
+def _optional(entry: str, key: str, **more: Any) -> dict[str, Any]:
+    return {"key": key, "name": entry, "optional": True, **more}
+
+
+def _spec_of(*items: dict[str, Any]) -> dict[str, Any]:
+    return {"backendType": "secretsManager", "data": list(items)}
+
+
+def _entries(shop: Shop) -> dict[str, bytes]:
+    held = shop.api.find(SECRET) or {}
+    return {name: base64.b64decode(text) for name, text in (held.get("data") or {}).items()}
+
+
+def test_an_optional_key_that_is_not_there_is_synced_as_nothing_and_asked_once() -> None:
+    shop = Shop(_spec_of({"key": "db", "name": "password"}, _optional("more", "extra")))
+    status = shop.run()
+    assert _entries(shop) == {"password": b"db v1"}
+    assert status["keys"][entry_of("extra")]["synced"]["version"] == ""
+    (ready,) = status["conditions"]
+    assert ready["status"] == "True"
+    assert "spec.data[1] (extra)" in ready["message"]
+    asked = shop.backend.reads[entry_of("extra")]
+    assert shop.run() is None
+    assert shop.backend.reads[entry_of("extra")] == asked
+
+
+def test_a_note_about_an_optional_key_is_looked_for_again_before_it_is_let_go() -> None:
+    shop = Shop(_spec_of(_optional("more", "extra")))
+    shop.run()
+    shop.hear("extra", heard("n1", "v1"))
+    shop.run()
+    assert shop.last.wait == 1.0
+    shop.backend.put("extra", b"came", "v1")
+    shop.run()
+    assert _entries(shop) == {"more": b"came"}
+    assert shop.last.wait is None
+
+
+def test_a_note_of_its_end_is_covered_after_a_second_look_and_the_entry_stays() -> None:
+    shop = Shop(_spec_of(_optional("password", "db")))
+    shop.run()
+    shop.backend.delete("db")
+    shop.hear("db", heard("n1"))
+    for _ in range(3):
+        status = shop.run()
+    assert status["keys"][entry_of("db")]["synced"]["note"] == "n1"
+    assert shop.last.wait is None
+    assert shop.last.not_found == []
+    assert _entries(shop) == {"password": b"db v1"}
+    assert shop.run() is None
+
+
+def test_a_read_that_a_required_item_needs_too_is_an_error() -> None:
+    shop = Shop(_spec_of({"key": "extra", "name": "one"}, _optional("two", "extra")))
+    assert shop.run()["conditions"][0]["reason"] == "NotFound"
+
+
+def test_a_weaker_item_has_the_name_until_the_optional_one_is_there() -> None:
+    shop = Shop(_spec_of({"key": "db", "name": "password"}, _optional("password", "extra")))
+    shop.run()
+    assert _entries(shop) == {"password": b"db v1"}
+    shop.backend.put("extra", b"stronger", "v1")
+    shop.hear("extra", heard("n1", "v1"))
+    shop.run()
+    assert _entries(shop) == {"password": b"stronger"}

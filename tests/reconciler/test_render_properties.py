@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from externalsecret.manifest import Item, ItemKind
 from externalsecret.redacted import Redacted
 from reconciler.render import Rendered, render
+from reconciler.supply import Missing
 
 Reads = Mapping[str, Redacted]
 Feeds = Mapping[str, tuple[str, ...]]
@@ -157,3 +158,49 @@ def test_once_a_bad_read_is_good_again_the_secret_is_as_if_it_had_never_been_bad
     healed, _ = _until_decided(items, set(bad), after, {**first.feeds, **second.feeds})
     secret = _applied(_applied(first.entries, second), healed)
     assert secret == render(items, _used(items, after), {}).entries
+
+
+def _optional(reader: str, name: str) -> Item:
+    return Item(reader, "spec.data", reader, ItemKind.DATA, name, is_optional=True)
+
+
+optionals = st.lists(
+    st.builds(_optional, st.sampled_from(READERS), st.sampled_from(NAMES)), max_size=4
+)
+missing_or_not = st.fixed_dictionaries(
+    dict.fromkeys(READERS, st.one_of(st.just(Missing()), st.binary(max_size=3).map(Redacted)))
+)
+
+
+@given(optionals, missing_or_not)
+def test_what_is_missing_is_as_if_its_items_were_not_there(
+    items: list[Item], reads: Mapping[str, Redacted | Missing]
+) -> None:
+    used = {item.entry: reads[item.entry] for item in items}
+    rendered = render(items, used, {})
+    there = {entry: read for entry, read in used.items() if isinstance(read, Redacted)}
+    left = [item for item in items if item.entry in there]
+    assert rendered.entries == render(left, there, {}).entries
+    assert rendered.errors == {}
+    assert rendered.needs == frozenset()
+
+
+@given(optionals, missing_or_not, missing_or_not, some_readers)
+def test_no_entry_goes_because_something_is_missing(
+    items: list[Item],
+    before: Mapping[str, Redacted | Missing],
+    after: Mapping[str, Redacted | Missing],
+    changed: set[str],
+) -> None:
+    first = render(items, {item.entry: before[item.entry] for item in items}, {})
+    read = {item.entry: after[item.entry] for item in items if item.entry in changed}
+    second = render(items, read, first.feeds)
+    assert second.needs == frozenset()
+    assert second.removed == frozenset()
+    gone = {entry for entry, value in read.items() if isinstance(value, Missing)}
+    for name in second.entries:
+        # Nor is it given to a weaker item while a stronger one's is missing.
+        strongest = [
+            item for item in items if item.name == name and name in first.feeds[item.entry]
+        ]
+        assert not strongest or strongest[-1].entry not in gone
