@@ -20,6 +20,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PRODUCT = ("hark", "listener", "reconciler", "externalsecret")
 NO_FILES = {
     "kubernetes-client.io/v1",
+    "externalsecrets.kubernetes-client.io/adopt",
+    "externalsecrets.kubernetes-client.io/managed-by",
     "externalsecrets.kubernetes-client.io/refresh",
     "externalsecrets/status",
     "~/.cache/hark",
