@@ -146,10 +146,12 @@ def test_the_sweep_finds_what_nobody_announced_and_no_value_is_told(swept: Googl
     swept.add(name, canaries[0])
     swept.apply(name, {"key": name, "name": "entry"})
     swept.whole.await_data(name, entry=canaries[0].encode())
+    swept.whole.await_synced(name)
 
     swept.add(name, canaries[1])
     swept.whole.await_data(name, entry=canaries[1].encode())
-    assert swept.leaf(name)["synced"]["via"] == "sweep"
+    # The status is written after the Secret.
+    await_until(lambda: swept.leaf(name)["synced"]["via"], lambda via: via == "sweep", "it says so")
     assert swept.server.calls[ACCESS] == 2
 
     # Deleted and made anew it counts from 1 again: up to the very number that was read.
