@@ -28,6 +28,7 @@ _NEEDED = (
     ("status", "conditions"),
     ("status", "uid"),
     ("status", "refreshed"),
+    ("status", "template", "fingerprint"),
 )
 _APPLY = "hark crd | kubectl apply --server-side --force-conflicts -f -"
 
