@@ -25,6 +25,7 @@ from reconciler.backends import reasons
 from reconciler.backends.asking import at_once
 from reconciler.backends.contract import CannotLook, Look, Read, Value, Versions
 from reconciler.backends.vaultaccess import VaultAccess
+from reconciler.backends.vaulterrors import refusal
 from reconciler.backends.vaultrows import lease_in, value_v1, value_v2, versions_of
 from reconciler.backends.vaultsession import Granted, VaultSession
 from reconciler.backends.vaulttoken import Token
@@ -33,6 +34,8 @@ from reconciler.versions import Lease, digest_version
 
 _AT_ONCE = 8
 _BATCH = 25
+_THROTTLED = 429
+_SERVER_ERROR = 500
 
 
 class Vault:
@@ -149,6 +152,8 @@ class Vault:
     def _mount(self, path: str) -> str:
         if path not in self._mounts:
             reply, _ = self._session().get(f"sys/internal/ui/mounts/{path}")
+            if reply.status == _THROTTLED or reply.status >= _SERVER_ERROR:
+                raise refusal(reply.status, reply.answer, f"mount of {path}", reply.headers)
             self._mounts[path] = _mount_in(reply)
         return self._mounts[path]
 

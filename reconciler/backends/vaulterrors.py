@@ -46,7 +46,8 @@ def refusal(
         return Retry(said, reason=reasons.THROTTLED, after=_retry_after(headers))
     if status == _SEALED:
         said = said or "Vault is sealed or in maintenance."
-        return Retry(f"{said} It must be unsealed.", reason=reasons.UNAVAILABLE)
+        unsealed = f"{said} It must be unsealed."
+        return Retry(unsealed, reason=reasons.UNAVAILABLE, after=_retry_after(headers))
     if status in _PASSING or status >= _SERVER_ERROR or _UPGRADING.search(said):
         said = said or f"Vault answered with HTTP status {status}."
         return Retry(said, reason=reasons.UNAVAILABLE, after=_retry_after(headers))

@@ -3,11 +3,13 @@
 Made by vaultaccess for each role and mount, and shared by the lanes of both key-value versions;
 feeds vault with replies.
 
-Guarantees: one login however many threads ask at once; a token is renewed when a third of its life
-is left, and replaced where Vault renews it no further, without a lookup for each read. A 403 makes
-one new login when the token is dead, or old enough that the role's policies may have changed; then
-it stands. A token is never revoked: dynamic credentials end with the token that they were made
-with. For the same reason a replaced token is kept alive while its credentials are in use (`tend`).
+Guarantees: one login however many threads ask at once, and where it fails, one failure for all who
+waited meanwhile: a Vault that is silent costs them one timeout. A token is renewed when a third of
+its life is left, and replaced where Vault renews it no further, without a lookup for each read. A
+403 makes one new login when the token is dead, or old enough that the role's policies may have
+changed; then it stands. A token is never revoked: dynamic credentials end with the token that they
+were made with. For the same reason a replaced token is kept alive while its credentials are in use
+(`tend`).
 What ends the process ends that care: its tokens run out by themselves.
 
 Vault facts: "Tokens" and "Lease, renew, and revoke" (concepts): when a token is revoked or expires,
@@ -70,23 +72,26 @@ class VaultSession:
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._elders: list[Token] = []
+        self._failed: tuple[float, HarkError] | None = None
+        """The last login that failed, and when."""
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> tuple[Reply, Token]:
         """Read a path: the answer, be it a refusal, and the token that it was asked with.
 
         Raises Retry, and GiveUp where the identity itself is refused.
         """
-        token = self._usable()
+        asked = self._clock()
+        token = self._usable(asked)
         reply = self._wire.send("GET", path, token.text(), params=params)
-        if reply.status in _FORBIDDEN and self._replaced(token):
-            token = self._usable()
+        if reply.status in _FORBIDDEN and self._replaced(token, asked):
+            token = self._usable(asked)
             reply = self._wire.send("GET", path, token.text(), params=params)
         return reply, token
 
     def renew_lease(self, lease_id: str) -> Granted:
         """Ask for more time for dynamic credentials. Raises Retry; GiveUp where there is none."""
         owner = next((one for one in self._all() if lease_id in one.leases), None)
-        token = owner or self._usable()
+        token = owner or self._usable(self._clock())
         body = {"lease_id": lease_id}
         reply = self._wire.send("PUT", "sys/leases/renew", token.text(), body=body)
         if not reply.is_success() or reply.answer is None:
@@ -115,7 +120,8 @@ class VaultSession:
     def _all(self) -> list[Token]:
         return [*self._elders, *([] if self._token is None else [self._token])]
 
-    def _usable(self) -> Token:
+    def _usable(self, asked: float) -> Token:
+        """A token that is good for a while, for somebody who wants it since `asked`."""
         token = self._token
         threshold = self._settings.renew_threshold
         if token is not None and not token.is_due(self._clock(), threshold):
@@ -123,14 +129,14 @@ class VaultSession:
         with self._lock:
             token = self._token
             if token is None:
-                return self._obtain()
+                return self._obtain(asked)
             if token.is_due(self._clock(), threshold):
                 self._renew(token)
             if token.is_due(self._clock(), threshold):
-                return self._succeed(token)
+                return self._succeed(token, asked)
             return token
 
-    def _succeed(self, token: Token) -> Token:
+    def _succeed(self, token: Token, asked: float) -> Token:
         """A token in place of one that Vault renews no further; under the lock."""
         now = self._clock()
         left = token.left(now)
@@ -138,14 +144,14 @@ class VaultSession:
         if is_alive and (now < token.try_again or self._settings.token):
             return token
         try:
-            return self._obtain()
+            return self._obtain(asked)
         except HarkError:
             if not is_alive:
                 raise
-            token.try_again = now + _AGAIN
+            token.try_again = self._clock() + _AGAIN
             return token
 
-    def _replaced(self, token: Token) -> bool:
+    def _replaced(self, token: Token, asked: float) -> bool:
         """After a 403: whether there is another token to try with."""
         with self._lock:
             if self._token is not token:
@@ -156,7 +162,7 @@ class VaultSession:
             if self._is_alive(token, now) and now - token.began < _OLD:
                 return False
             try:
-                self._obtain()
+                self._obtain(asked)
             except GiveUp:
                 # The refusal that led here is what was asked about; the next read says this one.
                 self._token = None
@@ -171,9 +177,18 @@ class VaultSession:
             token.checked = now
         return True
 
-    def _obtain(self) -> Token:
-        """Log in, or take the token that the settings give; under the lock."""
-        token = self._given() if self._settings.token else self._logged_in()
+    def _obtain(self, asked: float) -> Token:
+        """Log in, or take the token that the settings give; under the lock.
+
+        Who waited for the lock while somebody failed, fails with him.
+        """
+        if self._failed is not None and self._failed[0] > asked:
+            raise self._failed[1]
+        try:
+            token = self._given() if self._settings.token else self._logged_in()
+        except HarkError as error:
+            self._failed = (self._clock(), error)
+            raise
         if self._token is not None and self._token.leases:
             self._elders.append(self._token)
         self._token = token
@@ -203,7 +218,8 @@ class VaultSession:
         try:
             reply = self._wire.send("POST", "auth/token/renew-self", token.text(), body={})
         except HarkError:
-            token.try_again = now + _AGAIN
+            # From now on: the answer that did not come may have been waited for longer than that.
+            token.try_again = self._clock() + _AGAIN
             return
         auth = reply.member("auth")
         if auth is not None and reply.is_success():

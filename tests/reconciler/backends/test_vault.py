@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from reconciler.backends.vault import Vault
 from reconciler.backends.vaultaccess import VaultAccess
 from reconciler.backends.vaultsettings import Method, VaultSettings
 from reconciler.versions import is_incomparable, lease_of
-from testbed.actions import answer
+from testbed.actions import answer, before, hang_up, hold_until
 from testbed.cluster import Cluster
 from testbed.openbao import TOKEN, Bao
 from testbed.proxy import WireProxy
@@ -149,6 +150,16 @@ def test_a_mount_with_a_data_segment_in_the_name_behind_it_is_found_out(
     assert look.current == version
 
 
+def test_a_mount_that_could_not_be_found_out_in_passing_is_asked_for_again(
+    openbao: OpenBaoWorld,
+) -> None:
+    openbao.put("a/data/b", b"x")
+    one = openbao.current("a/data/b")
+    openbao.proxy.when(lambda head: "/ui/mounts/" in head.path, refusal(503, "not now"))
+    assert isinstance(openbao.backend.look([one])[one.entry], Retry)
+    assert isinstance(openbao.backend.look([one])[one.entry], Versions)
+
+
 def test_where_metadata_is_denied_nobody_can_look(openbao: OpenBaoWorld) -> None:
     openbao.put("db", b"x")
     openbao.bao.policy(openbao.policy, {f"{openbao.mount}/data/*": ["read"]})
@@ -183,6 +194,14 @@ def test_what_passes_by_itself_is_tried_again(
     assert isinstance(found, Retry)
     assert found.reason == reason
     assert found.message.startswith("not now.")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_the_wait_that_vault_asks_for_is_kept(openbao: OpenBaoWorld, status: int) -> None:
+    openbao.proxy.when(is_read, refusal(status, "not now", {"Retry-After": "33"}))
+    found = openbao.read(openbao.current("db"))
+    assert isinstance(found, Retry)
+    assert found.after == 33
 
 
 def test_an_answer_of_somebody_else_is_not_shown(openbao: OpenBaoWorld) -> None:
@@ -230,6 +249,58 @@ def test_a_refused_login_says_who_was_refused(openbao: OpenBaoWorld, tmp_path: P
     assert found.reason == "RoleDenied"
     assert openbao.auth in found.message
     assert "not-the-secret-id" not in found.message
+
+
+def test_a_login_that_fails_is_tried_once_for_all_who_wait(
+    openbao: OpenBaoWorld, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong").write_text("not-the-secret-id")
+    access = VaultAccess(replace(openbao.settings, secret_id_file=tmp_path / "wrong"))
+    backend = Vault(access, openbao.identity, "v2")
+    logins = openbao.count(is_login)
+    # Slow enough that all who ask at the same time are there before it fails.
+    slow = threading.Event()
+    openbao.proxy.when(is_login, hold_until(slow))
+    threading.Timer(0.3, slow.set).start()
+    references = [openbao.current(f"k{number}") for number in range(8)]
+    answers = backend.read(references)
+    assert {given_up(found).reason for found in answers.values()} == {"RoleDenied"}
+    assert openbao.count(is_login) - logins == 1
+    access.close()
+
+
+def test_a_login_that_failed_is_tried_again_by_who_comes_later(
+    openbao: OpenBaoWorld, tmp_path: Path
+) -> None:
+    openbao.put("db", b"x")
+    proof = tmp_path / "proof"
+    proof.write_text("not-the-secret-id")
+    access = VaultAccess(replace(openbao.settings, secret_id_file=proof))
+    backend = Vault(access, openbao.identity, "v2")
+    given_up(reads(backend, openbao))
+    proof.write_text((tmp_path / "secret-id").read_text())
+    value(reads(backend, openbao))
+    access.close()
+
+
+def test_a_renewal_without_an_answer_holds_nobody_up_twice(
+    bao: Bao, bao_proxy: WireProxy, tmp_path: Path
+) -> None:
+    world = OpenBaoWorld(bao, bao_proxy, tmp_path, token_ttl="900s", token_max_ttl="3h")
+    world.put("db", b"x")
+    backend, watch = timed(world)
+    value(reads(backend, world))
+
+    def pass_seconds() -> None:
+        watch.seconds += 20
+
+    watch.seconds += 610
+    bao_proxy.when(is_renewal, before(pass_seconds, hang_up), times=None)
+    value(reads(backend, world))
+    renewals = world.count(is_renewal)
+    value(reads(backend, world))
+    assert world.count(is_renewal) == renewals
+    world.close()
 
 
 def test_a_missing_proof_is_said_and_tried_again(openbao: OpenBaoWorld, tmp_path: Path) -> None:
@@ -359,7 +430,7 @@ def test_a_lease_is_renewed_with_the_token_that_it_hangs_on(leased: OpenBaoWorld
     first = tokens[-1]
     # A successor takes over the reads; the lease goes on to hang on the first.
     session = backend._session()
-    session._obtain()
+    session._obtain(watch())
     assert backend.renew("database/creds/app", "database/creds/app/1").is_own
     assert tokens[-1] == first
     session.tend([])
