@@ -81,11 +81,16 @@ def translated(subject: str) -> Iterator[None]:
         raise _from_sdk(error, subject) from None
     except (ParseError, AttributeError, TypeError, ValueError):
         # The SDK takes for granted that JSON is Google's, even the JSON of an error.
-        raise Retry(
-            f"The answer for {subject} is not Secret Manager's: check the endpoint, and any proxy "
-            "in between.",
-            reason=reasons.UNAVAILABLE,
-        ) from None
+        raise foreign(subject) from None
+
+
+def foreign(subject: str) -> Retry:
+    """An answer that somebody else gave."""
+    return Retry(
+        f"The answer for {subject} is not Secret Manager's: check the endpoint, and any proxy in "
+        "between.",
+        reason=reasons.UNAVAILABLE,
+    )
 
 
 def disabled(subject: str, version: str) -> GiveUp:

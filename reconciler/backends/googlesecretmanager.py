@@ -91,7 +91,7 @@ class GoogleSecretManager:
             row = client.access_secret_version(
                 name=name, retry=None, timeout=self._access.settings.read_timeout
             )
-        return googlerows.value_of(row, subject)
+        return googlerows.value_of(row, reference.key, subject)
 
     def _look_in_turn(self, reference: Reference) -> Versions:
         self._rate.wait()
@@ -103,7 +103,7 @@ class GoogleSecretManager:
             row = client.get_secret_version(
                 name=name, retry=None, timeout=self._access.settings.read_timeout
             )
-        return googlerows.versions_of(row, subject, self._now())
+        return googlerows.versions_of(row, reference.key, subject, self._now())
 
     def _name(self, reference: Reference) -> str:
         project = self._project

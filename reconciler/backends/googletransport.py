@@ -64,6 +64,8 @@ class _Transport(SecretManagerServiceRestTransport):
         super().__init__(host=url, credentials=credentials)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _Adapter(connect_timeout))
+        # Google sends nobody on: what would be answered elsewhere is not its answer.
+        self._session.max_redirects = 0
 
 
 class Sessions:

@@ -107,7 +107,7 @@ class KeyVault:
         selector = reference.selector
         with translated(client.target(reference.key)):
             secret = client.get(reference.key, selector.value if selector.is_pinned() else "")
-        return keyvaultrows.value_of(secret, self._now())
+        return keyvaultrows.value_of(secret, reference.key, self._now())
 
     def _versions(self, reference: Reference) -> Sequence[Row]:
         client = self._access.vault(self._vault)

@@ -73,6 +73,8 @@ def _client(settings: AzureSettings, url: str, credential: Any) -> SecretClient:
         credential,
         transport=transport,
         retry_total=0,
+        # Key Vault sends nobody on.
+        permit_redirects=False,
         proxies=None if is_direct else {"https": settings.proxy},
         user_agent="hark",
     )

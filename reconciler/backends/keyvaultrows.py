@@ -69,16 +69,18 @@ def name_of(properties: "SecretProperties") -> str:
     return "" if found is None else found[0].name
 
 
-def value_of(secret: "KeyVaultSecret", now: float) -> Value:
-    """The value of an answer. Raises GiveUp."""
+def value_of(secret: "KeyVaultSecret", key: str, now: float) -> Value:
+    """The value of an answer for the secret `key`. Raises GiveUp."""
     row = row_of(secret.properties)
-    if row is None:
+    # To the SDK any JSON object is an answer; one without a value must empty no Secret.
+    if row is None or name_of(secret.properties) != key.lower() or secret.value is None:
         raise GiveUp(
-            "Key Vault gave an answer without the secret's identifier: check the endpoint.",
+            f"What was answered for the secret {key} lacks its identifier or its value: check the "
+            "endpoint, and what stands before it.",
             reason=reasons.REFUSED,
         )
     try:
-        value = Redacted((secret.value or "").encode())
+        value = Redacted(secret.value.encode())
     except UnicodeEncodeError:
         raise GiveUp(
             f"{row.resource} holds text that cannot be encoded as UTF-8: put a new version into "

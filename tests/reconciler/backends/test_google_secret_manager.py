@@ -103,6 +103,25 @@ def test_a_value_of_no_bytes_is_a_value(google: GoogleWorld) -> None:
     assert revealed(google.read(DB)) == b""
 
 
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"status": "ok"}', b'{"name": "projects/1/secrets/other/versions/1"}']
+)
+def test_an_answer_about_nothing_is_no_value(google: GoogleWorld, body: bytes) -> None:
+    google.put("db", b"x")
+    google.always(answer(200, body, {"Content-Type": "application/json"}))
+    for found in (google.read(DB), _look(google, DB)):
+        assert isinstance(found, Retry), found
+        assert "not Secret Manager's" in found.message
+
+
+def test_nobody_is_followed_elsewhere(google: GoogleWorld) -> None:
+    google.put("db", b"x")
+    there = f"{google.server.url}/v1/{secret_name('db')}/versions/latest:access"
+    google.always(answer(307, b"", {"Location": there}))
+    assert isinstance(google.read(DB), Retry)
+    assert not google.server.calls
+
+
 # What cannot be read.
 
 

@@ -274,6 +274,31 @@ def test_an_answer_that_is_not_of_key_vault_shows_nothing_of_itself(
         assert "canary" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("db", {}), ("db", {"value": None}), ("other", {"value": "x"})]
+)
+def test_an_answer_about_nothing_is_no_value(
+    key_vault: KeyVaultWorld, name: str, value: dict[str, str | None]
+) -> None:
+    at = f"https://{key_vault.vault}.vault.azure.net/secrets/{name}/{'a' * 32}"
+    key_vault.refuse(Answer(200, {"id": at, "attributes": {"enabled": True}, **value}))
+    assert _error(key_vault).reason == "BackendRefused"
+
+
+@pytest.mark.parametrize("host", ["other.vault.azure.net", "127.0.0.1:9"])
+def test_nobody_is_followed_elsewhere(key_vault: KeyVaultWorld, host: str) -> None:
+    key_vault.put("db", b"x")
+    key_vault.refuse(Answer(307, {}, {"Location": f"https://{host}/secrets/db"}))
+    error = _error(key_vault)
+    assert f"{key_vault.vault}.vault.azure.net answered with HTTP status 307" in error.message
+    assert key_vault.calls() == 1
+
+
+def test_a_value_of_no_characters_is_a_value(key_vault: KeyVaultWorld) -> None:
+    key_vault.put("db", b"")
+    assert key_vault.revealed(key_vault.read(key_vault.current("db"))) == b""
+
+
 def test_text_that_is_no_unicode_is_said(key_vault: KeyVaultWorld) -> None:
     key_vault.azure.vaults.put(key_vault.vault, "db", "\ud800")
     assert _error(key_vault).reason == "BadValue"
