@@ -22,6 +22,7 @@ from reconciler.departed import Departed
 from reconciler.objects import Wake
 
 Owner = Mapping[str, Any]
+_GROUP = API_VERSION.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,12 @@ def read_live(obj: Mapping[str, Any]) -> LiveSecret:
 
 
 def is_named(owner: Owner, es: ExternalSecret) -> bool:
-    """Whether a reference is to an ExternalSecret of this name, whatever its uid."""
-    return (owner.get("kind"), owner.get("name")) == (KIND, es.key[1])
+    """Whether a reference is to an ExternalSecret of this name, whatever its uid.
+
+    Of our API group: external-secrets.io has a kind of the same name, whose Secrets are not ours.
+    """
+    group = str(owner.get("apiVersion")).partition("/")[0]
+    return (group, owner.get("kind"), owner.get("name")) == (_GROUP, KIND, es.key[1])
 
 
 def owner_reference(es: ExternalSecret) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import pytest
 
 from externalsecret.resource import ExternalSecret
 from fakes.resources import external_secret, spec
+from reconciler.adopt import is_ours
 from reconciler.frame import Frame
 from reconciler.live import LiveSecret, owner_reference, read_live
 from reconciler.owners import mended_owners, new_owners
@@ -13,6 +14,7 @@ RETAINED = external_secret(wanted={**spec(password="db"), "deletionPolicy": "Ret
 OURS = owner_reference(ES)
 FORMER = {**OURS, "uid": "an older one"}
 OTHER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "shop", "uid": "c1"}
+OTHER_OPERATOR = {**OURS, "apiVersion": "external-secrets.io/v1", "uid": "e1"}
 FRAME = Frame("Opaque")
 
 
@@ -39,6 +41,8 @@ def test_a_new_secret_has_our_reference_unless_it_is_to_stay() -> None:
         (RETAINED, [OTHER], None),
         (RETAINED, [OTHER, OURS], [OTHER]),
         (RETAINED, [FORMER, OURS], []),
+        (RETAINED, [OTHER_OPERATOR], None),
+        (ES, [OURS, OTHER_OPERATOR], None),
     ],
 )
 def test_only_our_own_reference_is_mended(
@@ -55,3 +59,8 @@ def test_what_the_template_adds_to_the_owners_is_kept_under_either_policy() -> N
     assert mended_owners(RETAINED, frame, _live(ours, OTHER)) == [OTHER]
     assert mended_owners(RETAINED, frame, _live(OTHER)) is None
     assert mended_owners(ES, frame, _live(OTHER, ours)) is None
+
+
+def test_the_secret_of_another_operator_with_a_kind_of_the_same_name_is_not_ours() -> None:
+    assert not is_ours(ES, _live(OTHER_OPERATOR))
+    assert is_ours(ES, _live({**OURS, "apiVersion": "kubernetes-client.io/v1alpha1"}))
