@@ -106,6 +106,11 @@ class Ledger:
     def entry(self, key: str) -> Entry:
         return self.entries.get(key, _NOTHING)
 
+    def fed(self) -> frozenset[str]:
+        """Every entry of the Secret that came from a read or from the template."""
+        leaves = (one.synced for one in self.entries.values() if one.synced is not None)
+        return frozenset(self.template.feeds).union(*(leaf.feeds for leaf in leaves))
+
 
 _NOTHING = Entry()
 

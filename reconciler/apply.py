@@ -154,7 +154,7 @@ class SecretWriter:
                 self._api,
                 path,
                 old,
-                complete(wanted, old, live, frame, change),
+                complete(wanted, old, live, frame, change, es.ledger.fed()),
                 gone=lambda: self._live.forget(es.key),
                 pause=self._pause,
             )

@@ -11,7 +11,7 @@ dies just there leaves it to the next one, which makes it from the backend as it
 ExternalSecret. Entries, labels and annotations that others added to the old Secret go with it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -32,13 +32,16 @@ def may_be_in_the_way(error: ApiRefusal) -> bool:
 
 
 def old_secret(api: KubeApi, path: str, live: LiveSecret) -> dict[str, Any]:
-    """The Secret as it stands, values and all. Raises Retry when it is another one by now."""
+    """The Secret as it stands, values and all. Raises Retry when it is not what `live` tells of: a
+    value that somebody has just changed must not pass for one that we wrote.
+    """
     try:
         found = api.request("GET", path)
     except ApiRefusal as error:
         raise _known(error) from None
-    if found["metadata"]["uid"] != live.uid:
-        raise Retry("The Secret was replaced meanwhile.", reason="Conflict")
+    metadata = found["metadata"]
+    if (metadata["uid"], metadata["resourceVersion"]) != (live.uid, live.version):
+        raise Retry("The Secret was changed meanwhile.", reason="Conflict")
     return found
 
 
@@ -60,9 +63,13 @@ def complete(
     live: LiveSecret,
     frame: Frame,
     change: Change,
+    fed: Collection[str],
 ) -> dict[str, Any]:
-    """The new Secret: `wanted` has what changes, what else we wrote is taken from the old one."""
-    held = {name: text for name, text in (old.get("data") or {}).items() if name in live.owned}
+    """The new Secret: `wanted` has what changes, what else is ours is taken from the old one: what
+    we wrote, and what we `fed` at some time although somebody edited it since.
+    """
+    ours = live.owned.union(fed)
+    held = {name: text for name, text in (old.get("data") or {}).items() if name in ours}
     data = {**held, **wanted["data"]}
     metadata = wanted["metadata"]
     return {

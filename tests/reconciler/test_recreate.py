@@ -6,10 +6,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from externalsecret.errors import GiveUp, HarkError
-from externalsecret.kubeapi import ApiRefusal, ApiRetry
+from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, ApiRetry
 from externalsecret.redacted import Redacted
+from externalsecret.resource import ExternalSecret
 from fakes.kubeapi import FakeKubeApi
-from fakes.resources import external_secret, spec
+from fakes.resources import entry_of, external_secret, manifest, spec, synced
 from reconciler.apply import SecretWriter
 from reconciler.frame import Change, Frame
 from reconciler.live import LiveSecrets
@@ -17,7 +18,8 @@ from reconciler.metrics import ReconcilerMetrics
 
 PATH = "/api/v1/namespaces/team/secrets/shop"
 FRAME = Frame("Opaque")
-ES = external_secret(wanted={**spec(password="db"), "onTypeChange": "Recreate"})
+WANTED = {**spec(password="db", user="other"), "onTypeChange": "Recreate"}
+ES = external_secret(wanted=WANTED)
 OTHER_TYPE = ApiRefusal("the type is immutable", HTTPStatus.UNPROCESSABLE_ENTITY, ("type",))
 FORBIDDEN = ApiRefusal("forbidden", HTTPStatus.FORBIDDEN)
 AWAY = ApiRetry("away", HTTPStatus.SERVICE_UNAVAILABLE)
@@ -33,12 +35,26 @@ class Shop:
         self.writer = SecretWriter(self.api, self.live, metrics, lambda _seconds: None)
         self.write(password=b"old", user=b"admin")
         held = self.held()
-        self.api.seed(PATH, {**held, "metadata": {**held["metadata"], **metadata}, "type": "x/y"})
+        self.seed({**held, "metadata": {**held["metadata"], **metadata}, "type": "x/y"})
         self.api.fail_next(OTHER_TYPE, method="PATCH")
 
-    def write(self, *removed: str, **entries: bytes) -> None:
+    def write(self, *removed: str, es: ExternalSecret = ES, **entries: bytes) -> None:
         change = Change({name: Redacted(value) for name, value in entries.items()}, removed)
-        self.writer.write(ES, FRAME, change)
+        self.writer.write(es, FRAME, change)
+
+    def seed(self, held: dict[str, Any]) -> None:
+        """Let the Secret be so, and the watch tell of it."""
+        self.live.replace(self.api.seed(PATH, held))
+
+    def edit(self, **entries: bytes) -> dict[str, Any]:
+        """As `kubectl patch` does; the watch does not know yet."""
+        data = {name: base64.b64encode(value).decode() for name, value in entries.items()}
+        body = {"data": data}
+        manager = {"fieldManager": "kubectl"}
+        self.api.heal()
+        self.api.request("PATCH", PATH, query=manager, body=body, content_type=MERGE_PATCH)
+        self.api.fail_next(OTHER_TYPE, method="PATCH")
+        return self.held()
 
     def held(self) -> dict[str, Any]:
         held = self.api.find(PATH)
@@ -75,6 +91,27 @@ def test_what_is_to_go_is_not_in_the_new_secret() -> None:
     assert shop.data() == {"password": b"old"}
 
 
+def test_an_edited_entry_whose_value_is_not_at_hand_is_not_lost() -> None:
+    shop = Shop()
+    shop.live.replace(shop.edit(user=b"edited"))
+    keys = {
+        entry_of(key): {"synced": synced(manifest(**{name: key}), key, "1", feeds=[name])}
+        for name, key in {"password": "db", "user": "other"}.items()
+    }
+    shop.write(es=external_secret(wanted=WANTED, status={"uid": "u1", "keys": keys}))
+    assert shop.data() == {"password": b"old", "user": b"edited"}
+
+
+def test_an_edit_that_the_watch_has_not_told_of_is_not_taken_for_ours() -> None:
+    shop = Shop()
+    edited = shop.edit(user=b"edited")
+    assert _refused(shop).reason == "Conflict"
+    shop.live.replace(edited)
+    live = shop.live.get(("team", "shop"))
+    assert live is not None
+    assert live.owned == {"password"}
+
+
 def test_nothing_is_deleted_before_the_new_one_was_judged() -> None:
     shop = Shop()
     shop.api.fail_next(ApiRefusal("no", HTTPStatus.UNPROCESSABLE_ENTITY), method="POST")
@@ -108,7 +145,7 @@ def test_a_finalizer_that_would_hold_it_up_is_said_first() -> None:
 def test_a_refusal_for_another_reason_deletes_nothing() -> None:
     shop = Shop()
     held = shop.held()
-    shop.api.seed(PATH, {**held, "type": "Opaque"})
+    shop.seed({**held, "type": "Opaque"})
     before = shop.held()
     with pytest.raises(GiveUp):
         shop.write(password=b"new")
