@@ -1,8 +1,9 @@
 """Adoption: takes over a Secret that was there before Hark first wrote it.
 
 Fed by the writer of Secrets; feeds the API server and reconciler.live. Ours to take is what carries
-our label, what names an ExternalSecret of this name as its owner (as the former operator of the
-same manifests leaves it), and anything where the ExternalSecret's annotation asks for it.
+our label, what the ledger tells that we wrote, what names an ExternalSecret of this name as its
+owner (as the former operator of the same manifests leaves it), and anything where the
+ExternalSecret's annotation asks for it.
 
 Guarantees: a Secret that is not ours to take is not touched. No value is read for it, from neither
 side: the API server itself compares when it takes a merge patch, and an entry that is equal stays
@@ -26,7 +27,9 @@ NOT_OURS = "SecretNotOurs"
 
 def is_ours(es: ExternalSecret, live: LiveSecret) -> bool:
     """Whether this ExternalSecret may write this Secret."""
-    return live.has_label() or live.owner(es) is not None or es.may_adopt()
+    # Under Retain there is no owner, and anybody's `kubectl replace` takes the label away.
+    is_on_record = live.uid == es.ledger.secret_uid
+    return live.has_label() or live.owner(es) is not None or is_on_record or es.may_adopt()
 
 
 def find_ours(api: KubeApi, known: LiveSecrets, es: ExternalSecret, path: str) -> None:

@@ -147,14 +147,13 @@ class SecretWriter:
         path = path_of(es)
         try:
             old = old_secret(self._api, path, live)
-            wanted = new_secret(es, frame, change)
-            if not must_go(old, wanted):
+            if not must_go(old, frame.secret_type):
                 raise why
             reply = recreate(
                 self._api,
                 path,
                 old,
-                complete(wanted, old, live, frame, change, es.ledger.fed()),
+                complete(es, old, live, frame, change),
                 gone=lambda: self._live.forget(es.key),
                 pause=self._pause,
             )

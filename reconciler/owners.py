@@ -2,9 +2,10 @@
 
 Fed by reconciler.secretmeta; feeds the bodies of requests. Plain functions of plain data.
 
-Guarantees: references to anything else stay as they are. Under Retain no reference to an
-ExternalSecret of this name is left, not even one with a uid that no longer exists: Kubernetes'
-garbage collector would delete the Secret for either.
+Guarantees: references to anything else stay as they are. Those that the template adds are written
+once for each spec: the garbage collector takes away what has gone, and is not to be fought. Under
+Retain no reference to an ExternalSecret of this name is left, not even one with a uid that no
+longer exists: Kubernetes' garbage collector would delete the Secret for either.
 """
 
 from typing import Any
@@ -25,9 +26,8 @@ def mended_owners(es: ExternalSecret, frame: Frame, live: LiveSecret) -> list[Ow
     ours = _ours(es, frame)
     held = [owner for owner in live.owners if is_named(owner, es)]
     is_right = len(held) == len(ours) and all(map(_has, held, ours))
-    missing = [
-        owner for owner in _beside(es, frame) if not any(_has(one, owner) for one in live.owners)
-    ]
+    beside = [] if es.is_observed() else _beside(es, frame)
+    missing = [owner for owner in beside if not any(_has(one, owner) for one in live.owners)]
     if is_right and not missing:
         return None
     replaced = {owner.get("uid") for owner in missing}

@@ -11,15 +11,16 @@ dies just there leaves it to the next one, which makes it from the backend as it
 ExternalSecret. Entries, labels and annotations that others added to the old Secret go with it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.kubeapi import FIELD_MANAGER, ApiRefusal, ApiRetry, KubeApi
+from externalsecret.resource import ExternalSecret
 from reconciler.frame import Change, Frame, Text
 from reconciler.live import LiveSecret
-from reconciler.secretbody import METADATA_ONLY
+from reconciler.secretbody import METADATA_ONLY, new_secret
 
 _UNCHANGEABLE = {"type", "data", "immutable"}
 _PAUSES = (0.1, 0.3, 1.0, 3.0)
@@ -45,9 +46,9 @@ def old_secret(api: KubeApi, path: str, live: LiveSecret) -> dict[str, Any]:
     return found
 
 
-def must_go(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a patch can never make the one of the other. GiveUp where it would not go."""
-    is_so = bool(old.get("immutable")) or old.get("type") != wanted["type"]
+def must_go(old: Mapping[str, Any], wanted_type: str) -> bool:
+    """Whether a patch can never make of it what is wanted. GiveUp where it would not go."""
+    is_so = bool(old.get("immutable")) or old.get("type") != wanted_type
     if is_so and old["metadata"].get("finalizers"):
         raise GiveUp(
             "The Secret must be made anew, but a finalizer would hold up its end. Whoever set the "
@@ -58,17 +59,13 @@ def must_go(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def complete(
-    wanted: Mapping[str, Any],
-    old: Mapping[str, Any],
-    live: LiveSecret,
-    frame: Frame,
-    change: Change,
-    fed: Collection[str],
+    es: ExternalSecret, old: Mapping[str, Any], live: LiveSecret, frame: Frame, change: Change
 ) -> dict[str, Any]:
-    """The new Secret: `wanted` has what changes, what else is ours is taken from the old one: what
-    we wrote, and what we `fed` at some time although somebody edited it since.
+    """The new Secret: what changes, and what else is ours taken from the old one: what we wrote,
+    and what the ledger tells of although somebody edited it since.
     """
-    ours = live.owned.union(fed)
+    wanted = new_secret(es, frame, change)
+    ours = live.owned | es.ledger.fed()
     held = {name: text for name, text in (old.get("data") or {}).items() if name in ours}
     data = {**held, **wanted["data"]}
     metadata = wanted["metadata"]

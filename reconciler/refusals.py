@@ -41,4 +41,25 @@ def refused(error: ApiRefusal, frame: Frame) -> GiveUp:
             "Correct spec.template.",
             reason="SecretRefused",
         )
-    return GiveUp(f"The Secret was refused. {error}", reason="SecretRefused")
+    return GiveUp(f"The Secret was refused. {error}{_advice(error, frame)}", reason="SecretRefused")
+
+
+def _advice(error: ApiRefusal, frame: Frame) -> str:
+    """What to do where only the place of the fault is known."""
+    if any(name.startswith("metadata.ownerReferences") for name in error.fields):
+        return (
+            ". Another controller owns this Secret, or spec.template.metadata.ownerReferences is "
+            "not as Kubernetes wants it. Take the other's ownerReference out of the Secret, give "
+            "the ExternalSecret another name, or correct the template."
+        )
+    if any(name.startswith("data[") for name in error.fields):
+        return (
+            f". A Secret of type {frame.secret_type} must have the entries of this type, in its "
+            "form. Correct the manifest, or the value in the backend."
+        )
+    if error.status == HTTPStatus.FORBIDDEN:
+        return (
+            ". The reconciler may not write Secrets in this namespace, a quota is used up, or an "
+            "admission policy forbids it. Grant the right, raise the quota or change the policy."
+        )
+    return ""

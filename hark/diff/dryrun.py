@@ -24,6 +24,7 @@ from externalsecret.reflect import Key
 from hark.diff.writes import Writes
 
 _SECRETS = "secrets"
+_OBJECTS = "externalsecrets"
 _READS = {"GET", "HEAD"}
 
 
@@ -56,13 +57,13 @@ class DryRunApi:
         """See KubeApi; a write is asked for as a dry run, or not at all."""
         if method in _READS:
             return self._api.request(method, path, query=query, accept=accept)
-        place = path.strip("/").split("/")
-        if place[-1] == "status":
+        namespace, resource, *names = _parts(path)
+        if resource == _OBJECTS and names[1:] == ["status"]:
             # As it stands: the ledger is not to move.
             return self._api.request("GET", path.removesuffix("/status"))
-        if place[-1] == "events":
+        if resource == "events":
             return {}
-        if _SECRETS not in place[:6]:
+        if resource != _SECRETS:
             raise GiveUp(
                 f"`hark diff` does not know what {method} {path} would do, and leaves it out. "
                 "Please report this.",
@@ -72,7 +73,7 @@ class DryRunApi:
             return self._api.request(
                 method, path, query=query, body=body, content_type=content_type, accept=accept
             )
-        key = _key(path, body)
+        key = (namespace, names[0] if names else str((body or {})["metadata"]["name"]))
         with self._lock:
             made = self._made.get(key)
         if made is not None:
@@ -130,11 +131,13 @@ class DryRunApi:
         return {name: _decoded(text) for name, text in (live.get("data") or {}).items()}
 
 
-def _key(path: str, body: Mapping[str, Any] | None) -> Key:
-    place = path.strip("/").split("/")
-    at = place.index(_SECRETS)
-    name = place[at + 1] if len(place) > at + 1 else (body or {})["metadata"]["name"]
-    return (place[at - 1], str(name))
+def _parts(path: str) -> list[str]:
+    """Of what is in a namespace: the namespace, the resource, and what follows. By their place:
+    each of them may bear the name of another.
+    """
+    parts = path.strip("/").split("/")
+    after = parts[parts.index("namespaces") + 1 :] if "namespaces" in parts else []
+    return after if len(after) > 1 else ["", ""]
 
 
 def _decoded(text: str) -> bytes:

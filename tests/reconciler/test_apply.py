@@ -204,6 +204,22 @@ def test_a_refusal_is_a_sentence_without_the_value(
     assert stocked.data()["password"] == b"old"
 
 
+@pytest.mark.parametrize(
+    ("fields", "status", "advice"),
+    [
+        (("metadata.ownerReferences",), 422, "Another controller owns this Secret"),
+        (("data[tls.key]",), 422, "A Secret of type Opaque must have the entries"),
+        ((), 403, "Grant the right"),
+    ],
+)
+def test_a_refusal_of_which_only_the_place_is_known_tells_what_to_do(
+    stocked: Shop, fields: tuple[str, ...], status: int, advice: str
+) -> None:
+    stocked.api.fail_next(ApiRefusal("no", status, fields), method="PATCH")
+    with pytest.raises(GiveUp, match=advice):
+        stocked.write(change(password=b"x"))
+
+
 def test_a_refused_creation_is_told_too(shop: Shop) -> None:
     shop.api.fail_next(ApiRefusal("no", 403), method="POST")
     with pytest.raises(GiveUp) as refusal:

@@ -64,3 +64,18 @@ def test_what_the_template_adds_to_the_owners_is_kept_under_either_policy() -> N
 def test_the_secret_of_another_operator_with_a_kind_of_the_same_name_is_not_ours() -> None:
     assert not is_ours(ES, _live(OTHER_OPERATOR))
     assert is_ours(ES, _live({**OURS, "apiVersion": "kubernetes-client.io/v1alpha1"}))
+
+
+def test_an_owner_of_the_template_that_was_taken_away_is_not_put_back_again_and_again() -> None:
+    frame = Frame("Opaque", owners=[OTHER])
+    told = external_secret(status={"uid": "u1", "observedGeneration": 1})
+    assert mended_owners(ES, frame, _live(OURS)) == [OURS, OTHER]
+    assert mended_owners(told, frame, _live(OURS)) is None
+    assert mended_owners(told, frame, _live(FORMER)) == [OURS]
+
+
+def test_a_retained_secret_that_lost_our_label_is_ours_still_by_the_record() -> None:
+    on_record = external_secret(status={"uid": "u1", "secret": {"uid": "s1"}})
+    assert is_ours(on_record, _live())
+    assert not is_ours(external_secret(status={"uid": "u1", "secret": {"uid": "s2"}}), _live())
+    assert not is_ours(ES, _live())
