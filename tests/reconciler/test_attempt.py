@@ -453,7 +453,12 @@ def test_a_ledger_that_would_be_too_large_is_refused_before_the_secret_is_writte
 
 def test_a_secret_of_somebody_else_is_adopted_and_its_equal_entries_are_stood_for() -> None:
     shop = Shop()
-    owner = {"kind": "ExternalSecret", "name": "shop", "uid": "u1"}
+    owner = {
+        "apiVersion": "kubernetes-client.io/v1",
+        "kind": "ExternalSecret",
+        "name": "shop",
+        "uid": "u1",
+    }
     data = {"password": base64.b64encode(b"db v1").decode(), "more": "eA=="}
     shop.api.seed(SECRET, {"metadata": {"ownerReferences": [owner]}, "data": data})
     with pytest.raises(Retry):
