@@ -3,8 +3,8 @@
 Made, advanced and ended by reconciler.reconcile; it holds the object as it was when the attempt
 began, the jobs that are open and the verdicts of those that are not. It asks nobody itself.
 
-Guarantees: decisions are those of reconciler.decide; a note that was heard later than the attempt
-began is never marked as covered. Values live only as long as the attempt.
+Guarantees: decisions are those of reconciler.jobs and decide; a note that was heard later than the
+attempt began is never marked as covered. Values live only as long as the attempt.
 """
 
 import threading
@@ -18,11 +18,12 @@ from externalsecret.manifest import Manifest
 from externalsecret.redacted import Redacted
 from externalsecret.reference import Reference
 from externalsecret.resource import ExternalSecret
-from reconciler import decide
+from reconciler import decide, jobs
 from reconciler.apply import SecretWriter
 from reconciler.backends.contract import Remark
-from reconciler.decide import Absent, Covered, Failed, Job, Known, Later, Settled, Verdict, Why
+from reconciler.decide import Absent, Covered, Failed, Later, Settled, Verdict
 from reconciler.frame import Change
+from reconciler.jobs import Job, Known, Why
 from reconciler.live import LiveSecret
 from reconciler.load import Answers
 from reconciler.optional import is_held, spared, told
@@ -83,9 +84,9 @@ class Attempt:
         """What needs work: of its own, by a new spec, or because the Secret is not whole."""
         repair = self._all() if is_damaged(self._live, self.es.ledger) else frozenset()
         if not self.es.is_settled():
-            repair |= decide.shared_suppliers(self.es.ledger, self.manifest)
-        jobs = decide.find_jobs(self.es.ledger, self.manifest, repair, known)
-        self._jobs = {job.reference.entry: job for job in jobs}
+            repair |= jobs.shared_suppliers(self.es.ledger, self.manifest)
+        found = jobs.find_jobs(self.es.ledger, self.manifest, repair, known)
+        self._jobs = {job.reference.entry: job for job in found}
         self._repair = repair | self._jobs.keys() if self._is_unrecorded() else repair
 
     def asks(self) -> list[Ask]:
@@ -184,10 +185,10 @@ class Attempt:
         extra = self._wanted_by_template(rendered, covered) - wanted
         self.for_template += sum(not known.has_value(entry) for entry in extra)
         wanted |= extra
-        jobs = decide.find_jobs(self.es.ledger, self.manifest, frozenset(wanted), known)
+        found = jobs.find_jobs(self.es.ledger, self.manifest, frozenset(wanted), known)
         self._jobs = {
             job.reference.entry: replace(job, why=Why.REPAIR, verb=Verb.READ)
-            for job in jobs
+            for job in found
             if job.reference.entry in wanted
         }
         return bool(self._jobs)
@@ -285,7 +286,7 @@ class Attempt:
     def heard_times(self) -> list[float]:
         """When the changes happened that this attempt brought into the Secret."""
         times = [
-            decide.seconds_of(job.entry.heard.at)
+            jobs.seconds_of(job.entry.heard.at)
             for job, verdict in self._verdicts.values()
             if job.why is Why.HEARD
             and job.entry.heard

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from externalsecret.ledger import Ledger, Synced
 from externalsecret.manifest import Item, Manifest
 from reconciler.backends import reasons
-from reconciler.decide import Absent, Failed, Job, Settled, Verdict
+from reconciler.decide import Absent, Failed, Settled, Verdict
+from reconciler.jobs import Job
 from reconciler.render import Rendered
 
 _NOT_THERE = frozenset((reasons.NOT_FOUND, reasons.MARKED_FOR_DELETION))

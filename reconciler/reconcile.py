@@ -25,7 +25,7 @@ from externalsecret.kubeapi import MERGE_PATCH, KubeApi
 from externalsecret.kubeevents import EventType, ObjectRef, Recorder
 from externalsecret.reflect import Key
 from externalsecret.resource import API_VERSION, KIND, SUSPENDED, ExternalSecret, status_path
-from reconciler import decide, remade
+from reconciler import remade
 from reconciler.apply import SecretWriter
 from reconciler.attempt import Attempt
 from reconciler.backoff import Backoff
@@ -33,6 +33,7 @@ from reconciler.cache import Cache
 from reconciler.evaluate import Evaluator, Made
 from reconciler.fetch import Fetcher
 from reconciler.guard import Guard
+from reconciler.jobs import Known
 from reconciler.live import LiveSecrets
 from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
@@ -330,7 +331,7 @@ class Reconciler:
         for at in one.heard_times():
             self._parts.metrics.event_to_synced.observe(max(0.0, self._parts.now() - at))
 
-    def _known(self, one: Attempt) -> decide.Known:
+    def _known(self, one: Attempt) -> Known:
         cache, manifest = self._parts.cache, one.manifest
 
         def read_of(entry: str) -> tuple[Lane, str]:
@@ -338,7 +339,7 @@ class Reconciler:
 
         now, refresh = self._parts.clock(), one.es.refresh()
         asked = self._parts.rereads.first_seen(f"{one.es.uid} {refresh}", now) if refresh else None
-        return decide.Known(
+        return Known(
             now=now,
             fresh_since=now - FRESH_SECONDS,
             noted=lambda heard: self._parts.rereads.first_seen(heard.id, now),

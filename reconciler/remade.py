@@ -2,8 +2,8 @@
 made anew.
 
 Fed by the ledger and by looks of backends whose versions are mere numbers (Versions.made); feeds
-reconciler.compare and reconciler.decide. Plain functions of plain data. The ledger tells when a
-value was read: a version that was made after that is not the one that was read.
+reconciler.compare, reconciler.jobs and reconciler.decide. Plain functions of plain data. The ledger
+tells when a value was read: a version that was made after that is not the one that was read.
 
 Guarantees: nothing here differs where a look does not tell when a version was made. Does not notice
 a secret that was made anew within half a minute of the read: clocks of clouds and clusters differ,

@@ -26,8 +26,8 @@ import structlog
 from externalsecret.errors import GiveUp, HarkError, Retry, whereabouts
 from externalsecret.reflect import Key
 from reconciler.cache import Cache
-from reconciler.decide import seconds_of
 from reconciler.fetch import Fetcher
+from reconciler.jobs import seconds_of
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects, Wake
 from reconciler.reads import Lane, ReadKey, lane_of

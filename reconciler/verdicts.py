@@ -11,7 +11,8 @@ from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.ledger import Synced
 from externalsecret.manifest import Manifest
 from reconciler.backends import reasons
-from reconciler.decide import Covered, Failed, Job, Settled, Verdict, Why
+from reconciler.decide import Covered, Failed, Settled, Verdict
+from reconciler.jobs import Job, Why
 from reconciler.render import Rendered
 
 

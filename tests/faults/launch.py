@@ -22,8 +22,9 @@ from reconciler import decide
 from reconciler.apply import SecretWriter
 from reconciler.backends.contract import Read, Value
 from reconciler.backends.secretsmanager import SecretsManager
-from reconciler.decide import Job, Settled
+from reconciler.decide import Settled
 from reconciler.frame import Change, Frame
+from reconciler.jobs import Job
 from reconciler.live import LiveSecret
 
 

@@ -19,7 +19,7 @@ from fakes.resources import DEFAULTS, entry_of, heard, raw, spec
 from reconciler.apply import SecretWriter
 from reconciler.attempt import Attempt
 from reconciler.backends.memory import MemoryBackend
-from reconciler.decide import Known
+from reconciler.jobs import Known
 from reconciler.live import LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.reads import Answer, Verb

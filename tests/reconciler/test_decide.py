@@ -1,24 +1,21 @@
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.identity import Backend, SecretId, google_secret
-from externalsecret.ledger import Entry, Heard, Synced, read_ledger
+from externalsecret.ledger import Entry, Heard, Synced
 from externalsecret.manifest import read_manifest
 from externalsecret.redacted import Redacted
 from externalsecret.reference import Reference, Select, Selector
 from fakes.resources import DEFAULTS as DEFAULT_REGION
-from fakes.resources import entry_of, heard, manifest, reference, spec, synced
+from fakes.resources import reference
 from reconciler import decide
 from reconciler.backends.contract import CannotLook, Value, Versions
-from reconciler.decide import Covered, Failed, Job, Known, Later, Settled, Verdict, Why
+from reconciler.decide import Covered, Failed, Later, Settled, Verdict
+from reconciler.jobs import Job, Why, seconds_of
 from reconciler.reads import Answer, Verb
 
-DB = entry_of("db")
-FOUND = manifest(password="db")
-NOTHING_KNOWN = Known(95.0, 90.0, lambda _heard: 100.0, lambda _entry: None, lambda _entry: False)
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 
@@ -152,83 +149,7 @@ def test_what_has_its_value_or_its_error_needs_no_more() -> None:
         assert decide.with_value(LOOK_V2, end) is end
 
 
-def _jobs(
-    keys: Mapping[str, object], repair: frozenset[str] = frozenset(), known: Known = NOTHING_KNOWN
-) -> list[tuple[Why, Verb, float, str | None]]:
-    ledger = read_ledger({"uid": "u1", "keys": keys}, "u1")
-    jobs = decide.find_jobs(ledger, FOUND, repair, known)
-    return [(found.why, found.verb, found.since, found.version) for found in jobs]
-
-
-SYNCED = synced(FOUND, "db", "v1", note="d")
-
-
-@pytest.mark.parametrize(
-    ("leaves", "expected"),
-    [
-        ({}, [(Why.SPEC, Verb.READ, 90.0, None)]),
-        ({"heard": heard("e", "v2")}, [(Why.SPEC, Verb.READ, 100.0, None)]),
-        ({"synced": {**SYNCED, "fingerprint": "other"}}, [(Why.SPEC, Verb.READ, 90.0, None)]),
-        ({"synced": SYNCED}, []),
-        ({"synced": SYNCED, "heard": heard("d", "v9")}, []),
-        ({"synced": SYNCED, "heard": heard("e", "v1")}, []),
-        ({"synced": SYNCED, "heard": heard("e", "v2")}, [(Why.HEARD, Verb.READ, 100.0, "v2")]),
-        ({"synced": SYNCED, "heard": heard("e")}, [(Why.HEARD, Verb.LOOK, 100.0, None)]),
-        (
-            {"synced": SYNCED, "heard": heard("e", "v2", "2025-01-01T00:00:00Z")},
-            [(Why.HEARD, Verb.LOOK, 100.0, "v2")],
-        ),
-        (
-            {"synced": SYNCED, "heard": heard("e", "v2", "next Tuesday")},
-            [(Why.HEARD, Verb.READ, 100.0, "v2")],
-        ),
-    ],
-)
-def test_the_ledger_tells_what_needs_work_and_what_is_asked_first(
-    leaves: Mapping[str, object], expected: list[object]
-) -> None:
-    assert _jobs({DB: leaves}) == expected
-
-
-def test_a_value_that_is_kept_is_looked_at_before_it_is_read_for_a_new_spec() -> None:
-    known = replace(NOTHING_KNOWN, has_value=lambda _entry: True)
-    assert _jobs({}, known=known) == [(Why.SPEC, Verb.LOOK, 90.0, None)]
-    announced = {DB: {"heard": heard("e", "v2")}}
-    assert _jobs(announced, known=known) == [(Why.SPEC, Verb.LOOK, 100.0, None)]
-
-
-@pytest.mark.parametrize(
-    ("current", "expected"),
-    [
-        ("v1", []),
-        ("v2", [(Why.SWEEP, Verb.READ, 95.0, "v2")]),
-        ("", [(Why.SWEEP, Verb.READ, 95.0, None)]),
-    ],
-)
-def test_what_somebody_saw_to_be_current_makes_the_others_read(
-    current: str, expected: list[object]
-) -> None:
-    known = replace(NOTHING_KNOWN, current=lambda _entry: current)
-    assert _jobs({DB: {"synced": SYNCED}}, known=known) == expected
-
-
-def test_a_repair_wants_the_version_that_was_synced() -> None:
-    expected = [(Why.REPAIR, Verb.READ, 90.0, "v1")]
-    assert _jobs({DB: {"synced": SYNCED}}, frozenset({DB})) == expected
-
-
-def test_after_an_edit_the_suppliers_of_a_shared_name_are_all_wanted() -> None:
-    wanted = {**spec(password="db", user="web"), "dataFrom": ["doc"]}
-    found = read_manifest(wanted, DEFAULT_REGION)
-    keys = {
-        entry_of("doc"): {"synced": {**SYNCED, "feeds": ["password", "other"]}},
-        entry_of("web"): {"synced": {**SYNCED, "feeds": ["user"]}},
-    }
-    ledger = read_ledger({"uid": "u1", "keys": keys}, "u1")
-    assert decide.shared_suppliers(ledger, found) == {DB, entry_of("doc")}
-
-
-MADE_LATER = decide.seconds_of(NEW)
+MADE_LATER = seconds_of(NEW)
 
 
 @pytest.mark.parametrize("announced", [None, "1"])
@@ -243,14 +164,6 @@ def test_a_secret_that_was_made_anew_is_read_although_its_number_is_the_same(
     assert told(decide.advance(after, read("1"))) == "settled 1"
 
 
-def test_what_a_sweep_saw_to_be_made_anew_is_read_once() -> None:
-    remade = f"1@{int(MADE_LATER or 0)}"
-    known = replace(NOTHING_KNOWN, current=lambda _entry: remade)
-    before = {**SYNCED, "version": "1", "at": OLD}
-    assert _jobs({DB: {"synced": before}}, known=known) == [(Why.SWEEP, Verb.READ, 95.0, None)]
-    assert _jobs({DB: {"synced": {**before, "at": NEW}}}, known=known) == []
-
-
 def test_googles_versions_are_counted() -> None:
     google = Reference("e", google_secret("db"), "db", Selector(Select.LATEST), "-")
     begun = job(Why.HEARD, Verb.LOOK, announced="4", held="5")
@@ -262,19 +175,6 @@ def test_why_a_listed_version_cannot_be_read_is_the_backends_word() -> None:
     after = decide.advance(LOOK_V2, Answer(seen, 200.0))
     assert isinstance(after, Failed)
     assert (after.error.reason, str(after.error)) == ("Disabled", "It is disabled.")
-
-
-@pytest.mark.parametrize(
-    ("at", "seconds"),
-    [
-        ("1970-01-01T00:01:00Z", 60.0),
-        ("1970-01-01T01:01:00.5+01:00", 60.5),
-        ("soon", None),
-        (None, None),
-    ],
-)
-def test_times_are_read_where_they_are_times(at: str | None, seconds: float | None) -> None:
-    assert decide.seconds_of(at) == seconds
 
 
 @pytest.mark.parametrize("why", [Why.SWEEP, Why.REPAIR])
@@ -296,21 +196,3 @@ def test_an_announced_number_is_the_version_of_a_parameter_that_was_modified_the
     assert decide.is_version(parameter, "5", "5@1700000000")
     assert not decide.is_version(parameter, "5", "6@1700000000")
     assert not decide.is_version(parameter, "5@1", "5@2")
-
-
-@pytest.mark.parametrize(
-    ("version", "expected"),
-    [("v1", [(Why.SWEEP, Verb.LOOK, 90.0, None)]), ("lease:x|3600|1|", [])],
-)
-def test_resumed_a_key_is_looked_at_but_dynamic_credentials_are_not_made_anew(
-    version: str, expected: list[object]
-) -> None:
-    known = replace(NOTHING_KNOWN, is_resumed=True)
-    assert _jobs({DB: {"synced": {**SYNCED, "version": version}}}, known=known) == expected
-
-
-def test_a_refresh_reads_what_is_covered_and_what_is_not() -> None:
-    known = replace(NOTHING_KNOWN, refresh=94.0)
-    assert _jobs({DB: {"synced": SYNCED}}, known=known) == [(Why.REFRESH, Verb.READ, 94.0, "v1")]
-    noted = {DB: {"synced": SYNCED, "heard": heard("e", "v2")}}
-    assert _jobs(noted, known=known) == [(Why.REFRESH, Verb.READ, 100.0, "v1")]
