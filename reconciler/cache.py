@@ -82,6 +82,12 @@ class Cache:
             known = self._current.get(read)
             return None if known is None else known[0]
 
+    def confirmed(self, read: ReadKey) -> float:
+        """When the call began that told what is current, monotonic seconds."""
+        with self._lock:
+            known = self._current.get(read)
+            return 0.0 if known is None else known[1]
+
     def has_value(self, read: ReadKey) -> bool:
         """Whether some value of this read is kept, however old."""
         with self._lock:

@@ -90,6 +90,8 @@ class Known:
     """Whether a value of an entry is in the cache."""
     refresh: float | None = None
     """When this process first saw the refresh that is asked for; None: there is none."""
+    confirmed: Callable[[str], float] | None = None
+    """When `current` was told."""
     is_resumed: bool = False
     """Whether the object was suspended until now, and so was left out of the sweep."""
 
@@ -133,7 +135,11 @@ def find_jobs(
         elif current is not None and not remade.is_held(synced, current):
             # Not since a moment ago: an answer from before the change may be as fresh as that.
             version = remade.expected(synced, current)
-            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.READ, known.now, version))
+            since = known.now
+            if lease_of(synced.version) is not None and known.confirmed is not None:
+                # Whatever was made since then is new, and one read serves all.
+                since = known.confirmed(entry)
+            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.READ, since, version))
         elif entry in repair:
             since = known.fresh_since
             jobs.append(Job(reference, Why.REPAIR, leaves, Verb.READ, since, synced.version))

@@ -344,6 +344,7 @@ class Reconciler:
             fresh_since=now - FRESH_SECONDS,
             noted=lambda heard: self._parts.rereads.first_seen(heard.id, now),
             current=lambda entry: cache.current(read_of(entry)),
+            confirmed=lambda entry: cache.confirmed(read_of(entry)),
             has_value=lambda entry: cache.has_value(read_of(entry)),
             refresh=asked,
             is_resumed=one.es.was_suspended(),

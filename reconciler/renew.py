@@ -88,6 +88,7 @@ class Renewer:
         *,
         tend: Callable[[Collection[str]], None],
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`tend` keeps the logins alive that these leases hang on."""
         self._objects = objects
@@ -97,6 +98,7 @@ class Renewer:
         self._wake = wake
         self._tend = tend
         self._now = now
+        self._clock = clock
         self._held: dict[str, _Held] = {}
 
     def run(self, stop: threading.Event, is_leader: Callable[[], bool]) -> None:
@@ -197,7 +199,10 @@ class Renewer:
         log.info("lease.anew", entry=entry, backend=lane.backend, why=why)
         self._count(lane, "anew")
         held.due = self._now() + max(_AGAIN, _LEAST * held.lease.seconds)
-        self._cache.confirm(held.read, _NOTHING)
+        current = lease_of(self._cache.current(held.read))
+        if current is None or current.id == held.lease.id:
+            self._cache.confirm(held.read, _NOTHING, self._clock())
+        # Else others have new ones already, which serve whoever lags behind (being suspended).
         for key in held.readers:
             self._wake(key, True)
 

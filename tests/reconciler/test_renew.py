@@ -17,10 +17,11 @@ from reconciler.backends.vaultsession import Granted
 from reconciler.cache import Cache
 from reconciler.compare import Comparison
 from reconciler.fetch import Fetcher
+from reconciler.jobs import Known, find_jobs
 from reconciler.lane import LaneWork
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
-from reconciler.reads import lane_of
+from reconciler.reads import Verb, lane_of
 from reconciler.renew import Renewer
 from reconciler.unannounced import Unannounced
 from reconciler.versions import Lease, digest_version, is_incomparable, lease_of
@@ -264,3 +265,31 @@ def test_only_digests_of_two_processes_are_incomparable() -> None:
     assert not is_incomparable(one, digest_version("a", "2"))
     assert not is_incomparable(one, "3@x")
     assert not is_incomparable(None, one)
+
+
+def test_who_lags_behind_has_nothing_made_anew_for_the_others(world: World) -> None:
+    newer = Lease("database/creds/app/2", 3600, renewable=True, until=None).version()
+    world.cache.confirm(READ, newer)
+    world.backend.grant = GiveUp("over", reason="LeaseEnded")
+    world.at(2401)
+    assert world.woken == [("team", "shop"), ("team", "shelf")]
+    assert world.cache.current(READ) == newer
+
+
+def test_credentials_made_since_they_were_called_for_serve_every_reader(world: World) -> None:
+    world.backend.grant = GiveUp("over", reason="LeaseEnded")
+    world.at(2401)
+    es = world.objects.get(("team", "shop"))
+    assert es is not None
+    told = world.cache.confirmed(READ)
+    known = Known(
+        now=told + 5.0,
+        fresh_since=told,
+        noted=lambda _heard: told,
+        current=lambda _entry: world.cache.current(READ),
+        confirmed=lambda _entry: world.cache.confirmed(READ),
+        has_value=lambda _entry: False,
+    )
+    (job,) = find_jobs(es.ledger, MANIFEST, frozenset(), known)
+    assert told > 0
+    assert (job.verb, job.since, job.version) == (Verb.READ, told, None)
