@@ -24,7 +24,7 @@ def parse_duration(text: str) -> float:
         seconds += float(part[1]) * last
         place = part.end()
     if not stripped or place < len(stripped):
-        raise ValueError("is no duration; write it with units, from great to small")
+        raise ValueError("is no duration; write it with units (d, h, m, s, ms), the greatest first")
     return seconds
 
 

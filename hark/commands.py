@@ -21,8 +21,9 @@ from typing import Any
 from externalsecret import definitions
 from externalsecret.errors import HarkError
 from hark.logs import set_up_logs
+from hark.reaching import BACKEND_VARIABLES
 from hark.settings import read_settings
-from hark.variables import VARIABLES
+from hark.variables import VARIABLES, Variable
 
 _WIDTH = 100
 _INDENT = 4
@@ -53,10 +54,10 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return _FAILED
 
 
-def environment_table() -> str:
-    """The environment variables as text for `--help`."""
+def environment_table(variables: Sequence[Variable]) -> str:
+    """Environment variables as text for `--help`."""
     blocks = []
-    for variable in VARIABLES:
+    for variable in variables:
         default = f" [{variable.default}]" if variable.default else ""
         indent = " " * (_INDENT + 2)
         meaning = textwrap.fill(
@@ -67,7 +68,11 @@ def environment_table() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    table = f"environment, with [defaults]:\n{environment_table()}"
+    table = (
+        f"environment, with [defaults]:\n{environment_table(VARIABLES)}\n\n"
+        "environment, how the reconciler reaches a backend (beside what each SDK reads itself):\n"
+        f"{environment_table(BACKEND_VARIABLES)}"
+    )
     ends = "exit codes: 0 ended as asked, 1 failed, 2 bad usage or settings"
     parser: argparse.ArgumentParser = _described(
         argparse.ArgumentParser,

@@ -80,5 +80,6 @@ def _names_unread(item: Item, fed: Collection[str], *, failed: bool) -> Collecti
 
 def _error(sentences: Sequence[str]) -> BadValue:
     distinct = list(dict.fromkeys(sentences))
-    more = f" (and {len(distinct) - 1} more problems with this value)" if len(distinct) > 1 else ""
-    return BadValue(distinct[0] + more)
+    more = len(distinct) - 1
+    also = f" (and {more} more problem{'s' * (more > 1)} with this value)" if more else ""
+    return BadValue(distinct[0] + also)

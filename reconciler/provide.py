@@ -7,6 +7,7 @@ way to the registry by its own settings.
 Guarantees: only what has the pinned integrity is unpacked, and a file appears when it is whole.
 """
 
+import argparse
 import importlib.util
 import os
 import shutil
@@ -117,7 +118,13 @@ def _run(step: str, command: Sequence[str], folder: Path, environment: Mapping[s
 
 if __name__ == "__main__":
     try:
-        named = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else None
+        parser = argparse.ArgumentParser(
+            prog="python -m reconciler.provide",
+            description=f"Fetches {names()}, which template expressions need, with npm.",
+        )
+        parser.add_argument("folder", nargs="?", type=Path, help="default: ~/.cache/hark/scripts")
+        given = parser.parse_args().folder
+        named = given.absolute() if given else None
         sys.stdout.write(f"{provide_scripts(named)}\n")
     except CannotProvideError as problem:
         sys.exit(str(problem))

@@ -58,7 +58,8 @@ def summed_up(errors: Mapping[str, HarkError]) -> HarkError | None:
     lasting = [error for error in errors.values() if isinstance(error, GiveUp)]
     first: HarkError = lasting[0] if lasting else next(iter(errors.values()))
     more = len({error.message for error in errors.values()}) - 1
-    said = first.message if not more else f"{first.message} (and {more} more problems)"
+    also = f" (and {more} more problem{'s' * (more > 1)})" if more else ""
+    said = first.message + also
     make: Callable[..., HarkError] = GiveUp if lasting else Retry
     return make(said, reason=first.reason)
 

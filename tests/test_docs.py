@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from externalsecret.dialect.contract import Defaults
 from externalsecret.manifest import read_manifest
 from hark.commands import main
+from hark.reaching import BACKEND_VARIABLES
 from hark.variables import VARIABLES
 from listener.metrics import ListenerMetrics
 from reconciler.metrics import ReconcilerMetrics
@@ -116,6 +117,18 @@ def _read_by_backends() -> set[str]:
     files = (ROOT / "reconciler" / "backends").glob("*settings.py")
     quoted = re.compile(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"')
     return {name for file in files for name in quoted.findall(file.read_text(encoding="utf-8"))}
+
+
+FORMED = {f"AWS_{service}_ENDPOINT" for service in ("SM", "SSM", "STS")} | {
+    f"LOCALSTACK_{service}_URL" for service in ("SM", "SSM", "STS")
+}
+"""Names that the code forms of parts."""
+
+
+def test_help_tells_every_variable_that_a_backend_reads() -> None:
+    told = {variable.name for variable in BACKEND_VARIABLES}
+    general = {variable.name for variable in VARIABLES}
+    assert told == (_read_by_backends() | FORMED) - general
 
 
 def test_every_setting_that_is_named_is_read() -> None:

@@ -13,6 +13,7 @@ import pytest
 from externalsecret import definitions
 from externalsecret.errors import GiveUp
 from hark import commands
+from hark.reaching import BACKEND_VARIABLES
 from hark.settings import Settings
 from hark.variables import VARIABLES
 
@@ -46,7 +47,7 @@ def test_version_prints_a_version() -> None:
 def test_help_tells_every_variable(command: tuple[str, ...]) -> None:
     done = _hark(*command, "--help")
     assert done.returncode == 0
-    for variable in VARIABLES:
+    for variable in (*VARIABLES, *BACKEND_VARIABLES):
         assert f"\n  {variable.name}" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 

@@ -402,7 +402,7 @@ def test_several_errors_are_one_sentence_and_the_lasting_one_is_said(shop: Shop)
     shop.backend.fail("db", Retry("The backend is away.", reason="BackendUnavailable"))
     shop.backend.fail("web", GiveUp("Access to web is denied.", reason="Denied"))
     patch = shop.run()
-    assert patch["status"] == "ERROR, Access to web is denied. (and 1 more problems)"
+    assert patch["status"] == "ERROR, Access to web is denied. (and 1 more problem)"
 
 
 # What the status says, beyond what a pass needs.

@@ -26,7 +26,7 @@ def test_a_spec_may_say_its_pace(spec: dict[str, Any], pace: Pace) -> None:
     [
         ({"sweepInterval": "9999ms"}, "not between 10s and 30d"),
         ({"sweepInterval": "31d"}, "not between 10s and 30d"),
-        ({"sweepInterval": "10m1h"}, "from great to small"),
+        ({"sweepInterval": "10m1h"}, "the greatest first"),
         ({"sweepInterval": "30"}, "is no duration"),
         ({"sweepInterval": 30}, "is no text"),
         ({"suspend": "true"}, "neither true nor false"),

@@ -158,7 +158,7 @@ def test_several_problems_with_one_read_make_one_error() -> None:
     items = [data("A", "a", "x"), data("A", "b", "y"), data("A", "c", "z")]
     rendered = render(items, red(A=b'{"z":1}'), {})
     assert str(rendered.errors["A"]) == (
-        "Could not find property x in A (and 1 more problems with this value)"
+        "Could not find property x in A (and 1 more problem with this value)"
     )
 
 
