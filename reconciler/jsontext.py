@@ -36,12 +36,16 @@ class NotJson(ValueError):
         self.position = position
 
 
+class TooDeep(NotJson):
+    """The text is nested deeper than MAX_DEPTH levels."""
+
+
 def parse(text: bytes) -> Json:
     """The value of a JSON document, read as strictly as JSON.parse. Raises NotJson."""
     decoded = text.decode("utf-8", "replace")
     too_deep = _too_deep_at(decoded)
     if too_deep is not None:
-        raise NotJson(f"nested deeper than {MAX_DEPTH} levels at character {too_deep}", too_deep)
+        raise TooDeep(f"nested deeper than {MAX_DEPTH} levels at character {too_deep}", too_deep)
     position = 0
     try:
         value: Json = json.loads(

@@ -35,6 +35,8 @@ _SERVER_ERROR = 500
 _THROTTLED = 429
 _OLD = 60.0
 """Seconds after which a token may lack what its role was given meanwhile."""
+_OLDEST = 3600.0
+"""What that grows to, doubling with each login that was no better: tokens pile up in Vault."""
 _CHECKED = 10.0
 """For so long, in seconds, a token that was seen to be alive is not looked up again."""
 _AGAIN = 10.0
@@ -74,6 +76,7 @@ class VaultSession:
         self._elders: list[Token] = []
         self._failed: tuple[float, HarkError] | None = None
         """The last login that failed, and when."""
+        self._patience = _OLD
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> tuple[Reply, Token]:
         """Read a path: the answer, be it a refusal, and the token that it was asked with.
@@ -86,6 +89,8 @@ class VaultSession:
         if reply.status in _FORBIDDEN and self._replaced(token, asked):
             token = self._usable(asked)
             reply = self._wire.send("GET", path, token.text(), params=params)
+            if reply.status not in _FORBIDDEN:
+                self._patience = _OLD
         return reply, token
 
     def renew_lease(self, lease_id: str) -> Granted:
@@ -159,7 +164,8 @@ class VaultSession:
             if self._settings.token:
                 return False
             now = self._clock()
-            if self._is_alive(token, now) and now - token.began < _OLD:
+            is_alive = self._is_alive(token, now)
+            if is_alive and now - token.began < self._patience:
                 return False
             try:
                 self._obtain(asked)
@@ -167,6 +173,8 @@ class VaultSession:
                 # The refusal that led here is what was asked about; the next read says this one.
                 self._token = None
                 return False
+            if is_alive:
+                self._patience = min(2 * self._patience, _OLDEST)
             return True
 
     def _is_alive(self, token: Token, now: float) -> bool:

@@ -20,9 +20,10 @@ import requests.adapters
 from hvac.adapters import RawAdapter
 
 from externalsecret.errors import GiveUp
+from reconciler.backends import reasons
 from reconciler.backends.vaulterrors import foreign, unreachable
 from reconciler.backends.vaultsettings import VaultSettings
-from reconciler.jsontext import Json, NotJson, parse
+from reconciler.jsontext import MAX_DEPTH, Json, NotJson, TooDeep, parse
 
 _CONNECTIONS = 16
 _MOST_REDIRECTS = 3
@@ -137,6 +138,12 @@ class Wire:
         if response.content:
             try:
                 answer = parse(response.content)
+            except TooDeep:
+                raise GiveUp(
+                    f"A document nested deeper than {MAX_DEPTH} levels cannot be read: write one "
+                    "that is flatter.",
+                    reason=reasons.BAD_VALUE,
+                ) from None
             except NotJson:
                 if response.status_code in _SUCCESS:
                     raise foreign(self._host) from None

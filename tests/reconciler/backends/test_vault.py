@@ -242,6 +242,23 @@ def test_a_role_that_got_more_policies_is_noticed_after_a_minute(openbao: OpenBa
     value(reads(backend, openbao))
 
 
+def test_what_stays_denied_costs_fewer_and_fewer_logins(openbao: OpenBaoWorld) -> None:
+    openbao.put("db", b"x")
+    openbao.bao.policy(openbao.policy, {})
+    backend, watch = timed(openbao)
+    logins = openbao.count(is_login)
+    for _ in range(12 * 60):
+        assert given_up(reads(backend, openbao)).reason == "Denied"
+        watch.seconds += 61
+    assert openbao.count(is_login) - logins < 25
+
+
+def test_a_document_that_is_nested_too_deep_is_said(openbao: OpenBaoWorld) -> None:
+    deep = b'{"data": {"a": ' + b"[" * 300 + b"]" * 300 + b"}}"
+    openbao.proxy.when(is_read, answer(200, deep, JSON))
+    assert given_up(openbao.read(openbao.current("db"))).reason == "BadValue"
+
+
 def test_a_refused_login_says_who_was_refused(openbao: OpenBaoWorld, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("not-the-secret-id")
     backend, _ = timed(openbao, secret_id_file=tmp_path / "wrong")
