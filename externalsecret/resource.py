@@ -25,6 +25,10 @@ MANAGED_VALUE = "hark"
 SUSPENDED = "Suspended"
 """The Ready condition's reason while spec.suspend is true."""
 _LONGEST_REFRESH = 100
+CAUGHT_UP = "CaughtUp"
+"""Type of the condition that stands in the status, False, from a suspension until the first pass
+after it that had no error.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,11 @@ class ExternalSecret:
         return "" if is_served else wanted
 
     def was_suspended(self) -> bool:
-        """Whether the status still tells that nothing was done for this object."""
+        """Whether something may have changed while nothing was done for this object, and was not
+        looked for yet.
+        """
         return not self.ledger.is_foreign and any(
-            (one.get("type"), one.get("reason")) == ("Ready", SUSPENDED)
+            (one.get("type"), one.get("status")) == (CAUGHT_UP, "False")
             for one in self.status.get("conditions") or []
         )
 

@@ -13,7 +13,7 @@ Fed by the jobs (reconciler.jobs) and the backends' answers; feeds the attempt w
     a look after  something else is current                       a read of it
     any           the announced version is not there yet          Later
 
-Guarantees: versions decide what is covered, and no clock does. A job ends after a few steps,
+Guarantees: versions decide what is covered; no clock is read. A job ends after a few steps,
 whatever is answered. Does not decide how often an announced version is looked for.
 """
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from externalsecret.errors import GiveUp, HarkError
 from externalsecret.ledger import Synced, Templated
-from externalsecret.resource import SUSPENDED, ExternalSecret
+from externalsecret.resource import CAUGHT_UP, SUSPENDED, ExternalSecret
 from reconciler.live import LiveSecret
 
 MAX_LEDGER_BYTES = 256 * 1024
@@ -183,8 +183,30 @@ def _conditions(es: ExternalSecret, outcome: Outcome, now: str) -> dict[str, Any
     }
     if ready == former or _says_the_same(ready, former, outcome):
         return {}
-    others = [one for one in es.status.get("conditions") or [] if one.get("type") != "Ready"]
-    return {"conditions": [*others, ready]}
+    mine = {"Ready", CAUGHT_UP}
+    others = [one for one in es.status.get("conditions") or [] if one.get("type") not in mine]
+    return {"conditions": [*others, *_behind(es, outcome, now), ready]}
+
+
+def _behind(es: ExternalSecret, outcome: Outcome, now: str) -> list[Mapping[str, Any]]:
+    """The condition that outlives a suspension until all is made up for. Ready cannot tell: it
+    speaks of whatever goes wrong meanwhile.
+    """
+    if not outcome.is_suspended and (outcome.error is None or not es.was_suspended()):
+        return []
+    for one in es.status.get("conditions") or []:
+        if one.get("type") == CAUGHT_UP and not es.ledger.is_foreign:
+            return [one]
+    return [
+        {
+            "type": CAUGHT_UP,
+            "status": "False",
+            "reason": SUSPENDED,
+            "message": "What changed during a suspension has not been looked for yet.",
+            "observedGeneration": es.generation,
+            "lastTransitionTime": now,
+        }
+    ]
 
 
 def _ready(es: ExternalSecret) -> Mapping[str, Any] | None:

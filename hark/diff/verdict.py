@@ -23,7 +23,7 @@ class Would(StrEnum):
 
     NOTHING = "in step"
     ADOPT = "adopt"
-    """It holds the same; our label and the owner are written, no entry is."""
+    """It holds the same; our label is written and perhaps the owner, no entry is."""
     CREATE = "create"
     CHANGE = "change"
     RECREATE = "recreate"
@@ -82,7 +82,7 @@ def _would(writes: Writes, error: HarkError | None) -> Would:
 def _detail(would: Would, writes: Writes, error: HarkError | None) -> str:
     parts = []
     if would is Would.ADOPT:
-        parts.append("equal; only Hark's label and the owner are written")
+        parts.append(f"equal; no entry is written, only {', '.join(sorted(writes.metadata))}")
     elif writes.metadata and would is Would.NOTHING:
         parts.append(f"equal; written: {', '.join(sorted(writes.metadata))}")
     elif would is Would.RECREATE:

@@ -55,7 +55,7 @@ def test_a_missing_right_on_namespaces_is_told_and_nothing_is_read(
         )
         assert status == HTTPStatus.SERVICE_UNAVAILABLE
         assert f"/api/v1/namespaces/{tenant.namespace}" in said
-        assert sentence in reconciler.text()
+        await_until(reconciler.text, lambda log: sentence in log, "the log tells")
         assert tenant.whole.status(name) == {}
         assert tenant.whole.value_calls(key) == 0
 

@@ -2,14 +2,16 @@
 
 import base64
 import random
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from externalsecret.errors import Retry
 from externalsecret.kubeapi import GROUP_PATH, MERGE_PATCH
 from externalsecret.resource import REFRESH_ANNOTATION
 from fakes.guards import open_guard
 from fakes.kubeapi import FakeKubeApi
+from reconciler.backends.memory import MemoryBackend
 from simulation.cloud import Accounts, Secrets
 from simulation.halves import Clock, ReconcilerHalf
 
@@ -61,8 +63,8 @@ class Shop:
         return (self.fake.find(PATH) or {})["status"]
 
     def ready(self) -> tuple[str, str]:
-        (condition,) = self.status()["conditions"]
-        return (condition["status"], condition["reason"])
+        (ready,) = (one for one in self.status()["conditions"] if one["type"] == "Ready")
+        return (ready["status"], ready["reason"])
 
     def vias(self) -> list[str]:
         return [leaf["synced"]["via"] for leaf in self.status()["keys"].values()]
@@ -224,6 +226,28 @@ def test_where_nothing_changed_resuming_costs_a_look_for_each_key_and_no_value(s
     shop.suspend(wanted=False)
     assert (shop.reads(), shop.looks()) == (before[0], before[1] + 2)
     assert shop.ready() == ("True", "Synced")
+
+
+def test_what_changed_while_suspended_is_found_although_the_first_looks_fail(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_memory: MemoryBackend, _references: object) -> NoReturn:
+        raise Retry("slow down", reason="Throttled")
+
+    shop.suspend(wanted=True)
+    shop.secrets.put("one", None, ["AWSCURRENT"])
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryBackend, "look", away)
+        shop.suspend(wanted=False)
+        for _ in range(3):
+            shop.settle()
+        assert shop.ready() == ("False", "Throttled")
+        shop.restart()
+    for _ in range(3):
+        shop.settle()
+    assert shop.data()["a"] == "one-v3"
+    assert shop.ready() == ("True", "Synced")
+    assert [one["type"] for one in shop.status()["conditions"]] == ["Ready"]
 
 
 def test_an_object_that_is_new_and_suspended_gets_no_secret() -> None:
