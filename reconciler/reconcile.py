@@ -307,7 +307,7 @@ class Reconciler:
             if outcome.is_suspended:
                 self._say(es, SUSPENDED, SUSPENDED_MESSAGE)
             elif outcome.error is None:
-                self._say(es, "Synced", "The Secret holds every key of the manifest.")
+                self._say(es, "Synced", "The Secret is in step with the manifest and the backend.")
             else:
                 self._say(es, outcome.error.reason, outcome.error.message)
         return True

@@ -85,6 +85,8 @@ def look(settings: Settings, names: Collection[str], patience: float) -> tuple[l
 
 def _check_lists(half: Half) -> None:
     """Say at once what a watch would try again and again."""
+    for name in half.settings.watched_namespaces:
+        _check_namespace(half, name)
     for path in list_paths(half.settings.watched_namespaces):
         try:
             half.api.request("GET", path, query={"limit": "1"})
@@ -96,6 +98,18 @@ def _check_lists(half: Half) -> None:
                     reason="NoDefinition",
                 ) from None
             raise
+
+
+def _check_namespace(half: Half, name: str) -> None:
+    try:
+        half.api.request("GET", f"/api/v1/namespaces/{name}")
+    except ApiRefusal as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            raise GiveUp(
+                f"This cluster has no namespace {name}. Is KUBECONFIG the cluster that you mean?",
+                reason="NotFound",
+            ) from None
+        raise
 
 
 def _let_work(

@@ -60,7 +60,8 @@ _PASSING = frozenset(
     (reasons.THROTTLED, reasons.UNAVAILABLE, reasons.UNREACHABLE, reasons.NO_CREDENTIALS)
 )
 _ADVICE = {
-    reasons.NOT_FOUND: "Create {subject}, or correct it in the ExternalSecret.",
+    reasons.NOT_FOUND: "Create {subject} or that version of it, or correct it in the "
+    "ExternalSecret.",
     reasons.DENIED: "Allow {operation} for {subject} in the policies of the role that reads it.",
     reasons.ROLE_DENIED: "Let the role's trust policy admit Hark's own identity, and let that "
     "identity call sts:AssumeRole; or correct spec.roleArn.",
@@ -141,9 +142,13 @@ def _reason(code: str, said: str, status: int, operation: str) -> str:
 def _from_sdk(error: exceptions.BotoCoreError, subject: str) -> HarkError:
     kind = type(error).__name__
     if isinstance(error, exceptions.ParamValidationError):
-        return GiveUp(
-            f"AWS cannot be asked for {subject}: {_clean(str(error))}", reason="InvalidKey"
+        said = _clean(str(error))
+        advice = (
+            " Correct spec.roleArn, which is like arn:aws:iam::123456789012:role/app."
+            if "RoleArn" in said
+            else ""
         )
+        return GiveUp(f"AWS cannot be asked for {subject}: {said}{advice}", reason="InvalidKey")
     if isinstance(error, exceptions.NoRegionError | exceptions.InvalidRegionError):
         return GiveUp(
             "The region is no AWS region: correct spec.region or AWS_REGION.",

@@ -147,6 +147,9 @@ def test_a_name_that_is_not_there_and_a_bad_duration_are_said_in_a_sentence(whol
     done = _run(whole, "nobody")
     assert done.returncode == 2
     assert "nobody" in done.stderr
+    done = _run(whole, "--namespace", "nowhere")
+    assert done.returncode == 2
+    assert "no namespace nowhere" in done.stderr
     done = _run(whole, "--timeout", "soon")
     assert done.returncode == 2
     assert "--timeout=soon" in done.stderr
