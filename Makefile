@@ -36,7 +36,7 @@ bench: .venv/project tools ## Measure delays and counts of reads
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: .venv/project ## Pin what pyproject.toml asks for (UPGRADE=1 takes the newest)
-	@$(COMPILE) pyproject.toml --extra aws --extra gcp --extra azure --extra vault --extra templates \
+	@$(COMPILE) pyproject.toml --extra aws --extra gcp --extra azure --extra vault --extra webhook --extra templates \
 		--output-file requirements/run.txt
 	@$(COMPILE) pyproject.toml --all-extras --group dev --constraint requirements/run.txt \
 		--output-file requirements/dev.txt

@@ -23,7 +23,8 @@ from externalsecret.errors import HarkError
 from hark.logs import set_up_logs
 from hark.reaching import BACKEND_VARIABLES
 from hark.settings import read_settings
-from hark.variables import VARIABLES, Variable
+from hark.variable import Variable
+from hark.variables import VARIABLES
 
 _WIDTH = 100
 _INDENT = 4

@@ -3,6 +3,7 @@
 Run by `hark listen` and `hark run`.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,17 +20,17 @@ from externalsecret.resource import list_paths
 from hark.half import Half
 from hark.settings import Settings
 from hark.signals import stop_on_signals
+from hark.sources.plan import SourcePlan, Surroundings
+from hark.sourcevariables import SOURCE_VARIABLES
 from listener.ear import Ear
 from listener.hold import Hold
 from listener.index import Index
 from listener.listen import Listener
-from listener.messages import aws
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
 from listener.recent import Recent
 from listener.rights import may_note
 from listener.sources.contract import Source
-from listener.sources.queueurl import QueueUrl
 
 log = structlog.get_logger()
 
@@ -81,16 +82,26 @@ def start(half: Half) -> Callable[[], None]:
     for number in range(settings.workers):
         half.spawn(f"notes-{number}", notes.run)
     ear = Ear(index, recent, notes, metrics, half.is_fresh, half.stop)
-    if not settings.queues:
+    if not settings.sources:
         log.warning(
             "listener.deaf",
             advice="No source is set, so nothing is heard; the sweep alone finds changes. "
-            "Set HARK_SQS_QUEUE_URLS.",
+            f"Set one of {', '.join(variable.name for variable in SOURCE_VARIABLES)}.",
         )
+    surroundings = Surroundings(
+        api=half.api,
+        index=index,
+        metrics=metrics,
+        environ=os.environ,
+        namespace=settings.namespace,
+        identity=settings.identity,
+        stop=half.stop,
+        spawn=half.spawn,
+    )
     holds: list[Hold] = []
-    for queue in settings.queues:
-        opening = partial(_listen, queue, half, ear, holds)
-        half.spawn(f"opening {queue.label}", opening, until_stop=False)
+    for plan in settings.sources:
+        opening = partial(_listen, plan, half, ear, surroundings, holds)
+        half.spawn(f"opening {plan.label}", opening, until_stop=False)
     half.await_lists()
 
     def end() -> None:
@@ -103,35 +114,35 @@ def start(half: Half) -> Callable[[], None]:
     return end
 
 
-def _listen(queue: QueueUrl, half: Half, ear: Ear, holds: list[Hold]) -> None:
-    """Open one queue, then listen to it until the stop: by threads that, started again after a
+def _listen(
+    plan: SourcePlan, half: Half, ear: Ear, surroundings: Surroundings, holds: list[Hold]
+) -> None:
+    """Open one source, then listen to it until the stop: by threads that, started again after a
     fault, go on with the same source and with what is held of it.
     """
-    source = _open(queue, half, ear)
+    source = _open(plan, half, ear, surroundings)
     if source is None:
         return
     hold = Hold(source, ear.metrics)
     holds.append(hold)
     half.spawn(f"hold {source.name}", hold.run)
     try:
-        half.spawn(f"source {source.name}", Listener(source, aws.parse, hold, ear).run)
+        half.spawn(f"source {source.name}", Listener(source, plan.parse, hold, ear).run)
     except Exception:
         # The thread starts again with a new hold; what this one holds comes back by itself.
         hold.close(0.0)
         raise
 
 
-def _open(queue: QueueUrl, half: Half, ear: Ear) -> Source | None:
-    """The queue's source; tried until it can be opened. None when stopped before."""
-    from listener.sources.sqs import open_sqs  # noqa: PLC0415 - its SDK only where it is used
-
+def _open(plan: SourcePlan, half: Half, ear: Ear, surroundings: Surroundings) -> Source | None:
+    """The opened source; tried until it can be opened. None when stopped before."""
     wait = 1.0
     while not half.stop.is_set():
         try:
-            return open_sqs(queue.url)
+            return plan.open(surroundings)
         except HarkError as error:
-            ear.metrics.source_failures.labels(queue.label, error.reason).inc()
-            log.warning("source.failed", source=queue.label, error=str(error), retry_in=wait)
+            ear.metrics.source_failures.labels(plan.label, error.reason).inc()
+            log.warning("source.failed", source=plan.label, error=str(error), retry_in=wait)
             half.stop.wait(wait)
             wait = min(60.0, wait * 2)
     return None

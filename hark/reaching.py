@@ -5,7 +5,7 @@ hark.settings; a test holds this table equal to what is read there. The pages in
 more of each.
 """
 
-from hark.variables import Variable
+from hark.variable import Variable
 
 BACKEND_VARIABLES = (
     Variable("AWS_SM_ENDPOINT", "", "Address of Secrets Manager, if not AWS's own."),

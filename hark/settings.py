@@ -20,10 +20,9 @@ from externalsecret.duration import format_duration
 from hark.bytesize import parse_bytes
 from hark.environment import DEFAULTS, Environment, refusal
 from hark.formerly import ignored_variables
-from hark.queues import read_queues
 
 if TYPE_CHECKING:
-    from listener.sources.queueurl import QueueUrl
+    from hark.sources.plan import SourcePlan
 
 LogFormat = Literal["auto", "json", "human"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
@@ -55,7 +54,7 @@ _ANNOTATION = re.compile(
 class Settings:
     """Durations in seconds, sizes in bytes."""
 
-    queues: tuple["QueueUrl", ...]
+    sources: tuple["SourcePlan", ...]
     sweep_interval: float | None
     """None: only of objects that ask for one."""
     watched_namespaces: tuple[str, ...]
@@ -117,7 +116,7 @@ def read_settings(
     interval = _sweep_interval(read)
     read.warnings += ignored_variables(environ)
     return Settings(
-        queues=read_queues(read),
+        sources=_sources(read),
         sweep_interval=interval,
         watched_namespaces=_namespaces(read),
         instance_id=read.text("INSTANCE_ID"),
@@ -144,6 +143,14 @@ def read_settings(
         log_format=read.choice("LOG_FORMAT", _FORMATS),
         warnings=tuple(read.warnings),
     )
+
+
+def _sources(read: Environment) -> tuple["SourcePlan", ...]:
+    from hark.sources.catalogue import (  # noqa: PLC0415 - `hark crd` loads no half
+        read_sources,
+    )
+
+    return read_sources(read)
 
 
 def _sweep_interval(read: Environment) -> float | None:

@@ -4,24 +4,11 @@ Feeds `--help` and the docs; a test holds it equal to what is really read. The n
 are those of kubernetes-external-secrets, so that its deployment's environment goes on to work.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One row of the table."""
-
-    name: str
-    default: str
-    meaning: str
-
+from hark.sourcevariables import SOURCE_VARIABLES
+from hark.variable import Variable
 
 VARIABLES = (
-    Variable(
-        "HARK_SQS_QUEUE_URLS",
-        "",
-        "Queues to listen to: SQS URLs, separated by commas.",
-    ),
+    *SOURCE_VARIABLES,
     Variable(
         "HARK_SWEEP_INTERVAL",
         "6h",

@@ -31,11 +31,11 @@ from listener.messages.meaning import (
     Malformed,
     Meaning,
 )
-from listener.sources.contract import Delivery, Origin, Source
+from listener.sources.contract import Delivery, Source
 
 log = structlog.get_logger()
 
-Parse = Callable[[str, Origin], Meaning]
+Parse = Callable[[Delivery], Meaning]
 
 
 class Fate(Enum):
@@ -68,7 +68,7 @@ class Hearer:
 
     def _hear(self, delivery: Delivery, slim: Delivery) -> Fate:
         try:
-            meaning = self._parse(delivery.body, delivery.origin)
+            meaning = self._parse(delivery)
         except Malformed as problem:
             self._ear.metrics.malformed.labels(self._source.name).inc()
             log.warning(

@@ -9,8 +9,8 @@ Guarantees: a delivery that was neither acknowledged nor rejected comes back by 
 being delivered to others, as long as `extend` is called at least every `extend_every` seconds.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -34,6 +34,8 @@ class Delivery:
     sent_at: float
     """When the queue took it, seconds since the epoch; 0 where it does not say."""
     origin: Origin
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What the message says beside its body, where the queue knows such."""
 
     def __repr__(self) -> str:
         return f"Delivery(attempts={self.attempts}, {len(self.body)} characters)"

@@ -164,6 +164,13 @@ class Database:
 def test_dynamic_credentials_are_shared_renewed_and_made_anew_only_when_they_end(
     vaulted: Vaulted,
 ) -> None:
+    asked: list[str] = []
+
+    def see(one: Request) -> bool:
+        asked.append(one.path)
+        return False
+
+    vaulted.wire.when(see, answer(500), times=None)
     spine, database = vaulted.spine, Database(vaulted.wire, 6)
     items = [
         {"key": "database/creds/app", "name": name, "property": name}
@@ -190,4 +197,7 @@ def test_dynamic_credentials_are_shared_renewed_and_made_anew_only_when_they_end
         lambda both: both[0] == both[1],
         "both have the same",
     )
+    process.terminate()
+    assert "/v1/sys/leases/renew" in asked
+    assert not [path for path in asked if "revoke" in path]
     assert CANARY not in process.text() + str(spine.get("app"))

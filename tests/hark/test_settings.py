@@ -5,7 +5,9 @@ import pytest
 
 from externalsecret.errors import GiveUp
 from hark.settings import Settings, read_settings
+from hark.sources.sqs import SqsPlan
 from hark.variables import VARIABLES
+from listener.sources.queueurl import parse_queue_url
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/hark"
 
@@ -33,7 +35,7 @@ def _read(tmp_path: Path, **environ: str) -> Settings:
 
 def test_without_any_variable_the_defaults_stand(tmp_path: Path) -> None:
     settings = _read(tmp_path)
-    assert settings.queues == ()
+    assert settings.sources == ()
     assert settings.sweep_interval == 6 * 3600
     assert settings.watched_namespaces == ()
     assert settings.workers == 8
@@ -111,8 +113,8 @@ def test_lists_are_trimmed_and_hold_nothing_twice(tmp_path: Path) -> None:
 def test_queues_are_known_by_their_names(tmp_path: Path) -> None:
     other = "https://queues.corp.example/123456789012/b"
     settings = _read(tmp_path, HARK_SQS_QUEUE_URLS=f"{QUEUE}, {other},,{QUEUE}")
-    assert [queue.label for queue in settings.queues] == ["sqs:hark", "sqs:b"]
-    assert [queue.url for queue in settings.queues] == [QUEUE, other]
+    assert [plan.label for plan in settings.sources] == ["sqs:hark", "sqs:b"]
+    assert settings.sources == (SqsPlan(parse_queue_url(QUEUE)), SqsPlan(parse_queue_url(other)))
 
 
 @pytest.mark.parametrize("text", ["hark", f"{QUEUE},arn:aws:sqs:eu-west-1:123456789012:hark"])

@@ -23,6 +23,7 @@ from listener.hold import Hold
 from listener.index import Index
 from listener.listen import MOST_HELD, Listener
 from listener.messages import aws
+from listener.messages.meaning import Meaning
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
 from listener.recent import Recent
@@ -65,7 +66,7 @@ class Desk:
             clock=lambda: time.monotonic() + self.seconds,
         )
         self.hold = Hold(self.source, self.metrics)
-        self.listener = self._listener(aws.parse)
+        self.listener = self._listener(_parse)
         self._threads: list[threading.Thread] = []
 
     def with_parse(self, parse: Parse) -> Listener:
@@ -249,10 +250,10 @@ def test_a_rejection_that_fails_ends_nothing(desk: Desk) -> None:
 def test_a_message_that_our_code_cannot_cope_with_stops_no_neighbour(desk: Desk) -> None:
     desk.add("one", "db")
 
-    def parse(body: str, origin: Any) -> Any:
-        if body == CANARY:
-            raise ZeroDivisionError(body)
-        return aws.parse(body, origin)
+    def parse(delivery: Delivery) -> Meaning:
+        if delivery.body == CANARY:
+            raise ZeroDivisionError(delivery.body)
+        return _parse(delivery)
 
     desk.with_parse(parse)
     with capture_logs() as logs:
@@ -421,7 +422,7 @@ def test_what_is_held_keeps_no_body(desk: Desk) -> None:
             super().take(deliveries)
 
     desk.hold = Watched(desk.source, desk.metrics)
-    desk.with_parse(aws.parse)
+    desk.with_parse(_parse)
     desk.take(_moved())
     assert seen == [0]
 
@@ -577,3 +578,7 @@ def test_changes_that_come_by_threads_all_end_in_the_ledger(desk: Desk) -> None:
     desk.source.await_that(lambda: not desk.source.remaining())
     for _, name in names:
         assert sorted(desk.heard(name)) == [f"own-{name}", "shared"]
+
+
+def _parse(delivery: Delivery) -> Meaning:
+    return aws.parse(delivery.body, delivery.origin)

@@ -35,8 +35,8 @@ class Message:
     in_flight: bool = False
 
 
-def parse(body: str, _origin: Origin) -> tuple[ChangeEvent, ...]:
-    told = json.loads(body)
+def parse(delivery: Delivery) -> tuple[ChangeEvent, ...]:
+    told = json.loads(delivery.body)
     secret = identity.secrets_manager(told.pop("name"))
     return (ChangeEvent(secret=secret, change=Change(told.pop("change")), **told),)
 
