@@ -32,6 +32,24 @@ def json_object(text: str) -> dict[str, object]:
     return found
 
 
+def json_items(text: str) -> tuple[object, ...]:
+    """The items of the JSON array that the text is, or the one object; at least one."""
+    found = _decoded(text)
+    if isinstance(found, dict):
+        return (found,)
+    if not isinstance(found, list) or not found:
+        raise Malformed(
+            "The message is neither a JSON object nor an array of them that can be read; look at"
+            " what the subscription sends."
+        )
+    return tuple(found)
+
+
+def texts_of_items(text: str) -> list[str]:
+    """Each item of `json_items` as a text of its own, to be read as if it had come alone."""
+    return [_encoded(item) or "null" for item in json_items(text)]
+
+
 def _decoded(text: str) -> object:
     try:
         return json.loads(text)
@@ -49,7 +67,7 @@ def canonical(value: Json) -> str:
     return text
 
 
-def _encoded(value: Json) -> str:
+def _encoded(value: object) -> str:
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
     except (ValueError, RecursionError):
