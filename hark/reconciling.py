@@ -10,12 +10,12 @@ from collections.abc import Callable
 import structlog
 
 from externalsecret.kubeapi import connect
+from externalsecret.lease import Lease
 from hark.assembly import assemble
 from hark.ending import wind_down
 from hark.half import Half
 from hark.settings import Settings
 from hark.signals import stop_on_signals
-from reconciler.lease import Lease
 from reconciler.objects import Objects
 from reconciler.renew import Renewer
 from reconciler.sweep import Sweeper
@@ -42,7 +42,10 @@ def start(half: Half) -> Callable[[], None]:
     settings = half.settings
     # A connection of its own: one slow answer must not cost the lead.
     lease_api = connect(settings.kubeconfig, connections=2, timeout=_LEASE_TIMEOUT)
-    lease = Lease(lease_api, settings.namespace, settings.identity)
+    swept = Swept(time.time)
+    lease = Lease(
+        lease_api, settings.namespace, settings.identity, name="hark-reconciler", record=swept
+    )
     is_leader = lease.is_leader if settings.leader_election else lambda: True
     parts = assemble(half, is_leader)
     objects, sync_calls = parts.objects, parts.metrics.sync_calls
@@ -65,7 +68,7 @@ def start(half: Half) -> Callable[[], None]:
             parts.metrics,
             parts.wake,
             interval=settings.sweep_interval,
-            times=lease if settings.leader_election else Swept(time.time),
+            times=swept,
         )
         renewer = Renewer(
             objects,

@@ -1,7 +1,7 @@
 """When was last swept: of the installation's sweep, and of each interval that objects ask for.
 
-Fed by the sweep; kept by reconciler.lease in annotations of the Lease, so that a restart neither
-repeats a sweep nor needs a write to any object, and feeds the sweep of the next process.
+Fed by the sweep; kept by externalsecret.lease in annotations of the Lease, so that a restart
+neither repeats a sweep nor needs a write to any object, and feeds the sweep of the next process.
 
 Guarantees: bounded: at most fifty intervals of objects are kept, the longest, and none that is
 overdue anyway or shorter than a minute. What is forgotten costs one sweep that comes early, no
@@ -11,10 +11,11 @@ more.
 import json
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from externalsecret.duration import format_duration, parse_duration
+from externalsecret.lease import micro_time
 
 LAST_SWEEP = "externalsecrets.kubernetes-client.io/last-sweep"
 OWN_SWEEPS = "externalsecrets.kubernetes-client.io/own-sweeps"
@@ -84,11 +85,6 @@ class Swept:
             if own is not None and own >= _SHORT and now - epoch < 2 * own
         )
         return {format_duration(own): micro_time(times[own]) for own in kept[-_MOST:]}
-
-
-def micro_time(epoch: float) -> str:
-    """Seconds since 1970 as Kubernetes writes times in Leases."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _own(text: Any) -> dict[float | None, Any]:

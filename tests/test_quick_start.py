@@ -50,5 +50,6 @@ def test_the_commands_of_the_quick_start_give_each_half_its_rights(
         assert run(command), f"{command} did nothing"
     assert may("listener", "list externalsecrets.kubernetes-client.io") == "yes"
     assert may("listener", "list secrets") == "no"
+    assert may("listener", "create leases.coordination.k8s.io -n hark-system") == "yes"
     assert may("reconciler", "patch secrets") == "yes"
     assert may("reconciler", "create leases.coordination.k8s.io -n hark-system") == "yes"

@@ -53,7 +53,10 @@ NOBODY_NEEDS = [
     ("PUT", "LEASES/another"),
     ("PATCH", "LEASES/hark-reconciler"),
     ("DELETE", "LEASES/hark-reconciler"),
+    ("PATCH", "LEASES/hark-listener"),
+    ("DELETE", "LEASES/hark-listener"),
     ("POST", "ELSEWHERE"),
+    ("GET", "ELSEWHERE/hark-listener"),
     ("GET", "ELSEWHERE/hark-reconciler"),
     ("POST", "/apis/authentication.k8s.io/v1/tokenreviews"),
     ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
@@ -70,7 +73,6 @@ ONLY_THE_RECONCILER_NEEDS = [
     ("GET", "/api/v1/secrets"),
     ("POST", "CORE/secrets"),
     ("PATCH", "CORE/secrets/shop"),
-    ("POST", "LEASES"),
     ("GET", "LEASES/hark-reconciler"),
     ("PUT", "LEASES/hark-reconciler"),
     ("GET", "CORE"),
@@ -79,7 +81,13 @@ ONLY_THE_RECONCILER_NEEDS = [
     ("GET", "/api/v1/namespaces?watch=true&timeoutSeconds=1&labelSelector=none"),
 ]
 
+ONLY_THE_LISTENER_NEEDS = [
+    ("GET", "LEASES/hark-listener"),
+    ("PUT", "LEASES/hark-listener"),
+]
+
 BOTH_NEED = [
+    ("POST", "LEASES"),
     ("GET", "ES"),
     ("GET", "ES?watch=true&timeoutSeconds=1"),
     ("GET", "/apis/kubernetes-client.io/v1/externalsecrets"),
@@ -203,8 +211,9 @@ def bind(
     kind = {"apiVersion": "kubernetes-client.io/v1", "kind": "ExternalSecret"}
     served_cluster.request("POST", collection, {**kind, **shop, "spec": spec})
     served_cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", shop)
-    lease = {"metadata": {"name": "hark-reconciler"}}
-    served_cluster.request("POST", PLACES["LEASES"].format(namespace=namespace), lease)
+    for half in ("listener", "reconciler"):
+        lease = {"metadata": {"name": f"hark-{half}"}}
+        served_cluster.request("POST", PLACES["LEASES"].format(namespace=namespace), lease)
     binder = Bind(served_cluster, namespace, install)
     yield binder
     binder.unbind()
@@ -220,17 +229,19 @@ def _served(identity: Identity, requests: list[tuple[str, str]]) -> list[tuple[s
     return [request for request in requests if identity.answers(*request) not in not_served]
 
 
-def test_the_listener_is_refused_all_but_notes_and_events(bind: Bind) -> None:
+def test_the_listener_is_refused_all_but_notes_and_events_and_its_lease(bind: Bind) -> None:
     listener = bind("listener")
     forbidden = NOBODY_NEEDS + ONLY_THE_RECONCILER_NEEDS
+    needed = BOTH_NEED + ONLY_THE_LISTENER_NEEDS
     assert _refused(listener, forbidden) == forbidden
-    assert _served(listener, BOTH_NEED) == BOTH_NEED
+    assert _served(listener, needed) == needed
 
 
 def test_the_reconciler_is_refused_deletion_replacement_and_specs(bind: Bind) -> None:
     reconciler = bind("reconciler")
     needed = BOTH_NEED + ONLY_THE_RECONCILER_NEEDS
-    assert _refused(reconciler, NOBODY_NEEDS) == NOBODY_NEEDS
+    forbidden = NOBODY_NEEDS + ONLY_THE_LISTENER_NEEDS
+    assert _refused(reconciler, forbidden) == forbidden
     assert _served(reconciler, needed) == needed
 
 

@@ -1,14 +1,15 @@
-"""Who may write: one replica of the reconciler, by a Lease of coordination.k8s.io.
+"""Who works: one replica of a half, by a Lease of coordination.k8s.io.
 
-Fed by the Lease in the API server, which every replica tries to take or renew; feeds every writer,
-which asks `is_leader` before each write. The Lease also carries when was last swept
-(reconciler.swept), so that a restart neither repeats a sweep nor needs a write to an idle object.
+Fed by the Lease in the API server, which every replica tries to take or renew; feeds whatever is
+one replica's alone, which asks `is_leader` before each step: every writer of the reconciler, and
+the listener's looks at Vault. The Lease may carry what the next holder has to know (a Record in its
+annotations), such as when was last swept.
 
 Guarantees: a leader that could not renew knows so by its own clock, even while a request hangs,
 five seconds before another may take over; the time that another wrote is never compared with a
 clock here: a Lease is free when it was not seen to change for its duration. Does not guarantee
-fencing: a write that was sent while we led may arrive after another one leads. The reconciler's
-writes are such that this does no harm for long: both write what they read, and the next evaluation
+fencing: a write that was sent while we led may arrive after another one leads. Those of both
+halves are such that this does no harm for long: both write what they read, and the next evaluation
 mends it.
 
 Identities must differ between replicas that run at the same time; one that is restarted under its
@@ -20,14 +21,14 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from externalsecret.errors import HarkError
 from externalsecret.kubeapi import ApiRefusal, ApiRetry, KubeApi
-from reconciler.swept import Swept, micro_time
 
 _NOT_AS_WE_LEFT_IT = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}
 
@@ -41,6 +42,31 @@ class Timing:
     duration: int = 15
     renew_deadline: float = 10.0
     retry: float = 2.0
+
+
+class Record(Protocol):
+    """What is handed on with the Lease, in annotations."""
+
+    def learn(self, annotations: Mapping[str, Any]) -> None:
+        """Take over what another process wrote."""
+
+    def annotations(self) -> dict[str, str]:
+        """For the next process to learn."""
+
+
+class NoRecord:
+    """Nothing is handed on. Implements Record."""
+
+    def learn(self, annotations: Mapping[str, Any]) -> None:
+        """Learn nothing."""
+
+    def annotations(self) -> dict[str, str]:
+        return {}
+
+
+def micro_time(epoch: float) -> str:
+    """Seconds since 1970 as Kubernetes writes times in Leases."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def since_boot() -> float:
@@ -60,13 +86,17 @@ class Lease:
         namespace: str,
         identity: str,
         *,
-        name: str = "hark-reconciler",
+        name: str,
+        record: Record | None = None,
         timing: Timing | None = None,
         clock: Callable[[], float] = since_boot,
         now: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`clock` never steps; `now` is the time of day in seconds since 1970, shown to others."""
+        """`clock` never steps; `now` is the time of day in seconds since 1970, shown to others.
+
+        `record` is read whenever the Lease is, and written with each renewal.
+        """
         self._api = api
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._name = name
@@ -81,22 +111,11 @@ class Lease:
         """The Lease as our last write left it; None when that is not known."""
         self._seen: tuple[Any, ...] = ()
         self._seen_at = 0.0
-        self._swept = Swept(now)
+        self._record = record or NoRecord()
 
     def is_leader(self) -> bool:
         """Whether a write may be sent now. Cheap; ask before each."""
         return self._clock() < self._leads_until
-
-    def last_sweep(self, own: float | None = None) -> float | None:
-        """When was last swept; see SweepTimes.
-
-        Known once this replica has seen the Lease, so at the latest when it leads.
-        """
-        return self._swept.last_sweep(own)
-
-    def record_sweep(self, epoch: float, own: float | None = None) -> None:
-        """Remember a sweep; written with the next renewal."""
-        self._swept.record_sweep(epoch, own)
 
     def run(self, wait: Callable[[float], bool]) -> None:
         """Take and renew until `wait(seconds)`, an Event's, returns true; then release.
@@ -172,7 +191,7 @@ class Lease:
         if seen != self._seen:
             self._seen = seen
             self._seen_at = self._clock()
-        self._swept.learn(lease["metadata"].get("annotations") or {})
+        self._record.learn(lease["metadata"].get("annotations") or {})
 
     def _is_free(self, lease: Mapping[str, Any]) -> bool:
         spec = lease["spec"]
@@ -199,9 +218,9 @@ class Lease:
         spec["leaseDurationSeconds"] = self._timing.duration
         spec["renewTime"] = now
         metadata = {"name": self._name, **(lease.get("metadata") or {})}
-        swept = self._swept.annotations()
-        if swept:
-            metadata["annotations"] = {**(metadata.get("annotations") or {}), **swept}
+        told = self._record.annotations()
+        if told:
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), **told}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",

@@ -1,5 +1,6 @@
 import random
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 import pytest
 
 from externalsecret import definitions
-from externalsecret.kubeapi import ApiRefusal, ApiRetry, connect
+from externalsecret.kubeapi import ApiRefusal, ApiRetry, KubeApi, connect
+from externalsecret.lease import Lease, Timing, since_boot
 from fakes.kubeapi import FakeKubeApi, Request
-from reconciler.lease import Lease, Timing
-from reconciler.swept import LAST_SWEEP
+from reconciler.swept import LAST_SWEEP, Swept
 from testbed.cluster import Cluster
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/hark/leases/hark-reconciler"
@@ -26,6 +27,32 @@ class Clock:
         return self.at
 
 
+class Replica(Lease):
+    """One that hands on what the reconciler does."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        identity: str,
+        *,
+        namespace: str = "hark",
+        timing: Timing | None = None,
+        clock: Callable[[], float] = since_boot,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.swept = Swept(now)
+        super().__init__(
+            api,
+            namespace,
+            identity,
+            name="hark-reconciler",
+            record=self.swept,
+            timing=timing,
+            clock=clock,
+            now=now,
+        )
+
+
 @pytest.fixture
 def api() -> FakeKubeApi:
     return FakeKubeApi()
@@ -37,17 +64,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def replica(api: FakeKubeApi, clock: Clock) -> Callable[[str], Lease]:
+def replica(api: FakeKubeApi, clock: Clock) -> Callable[[str], Replica]:
     """A replica whose time of day is its own: far from that of the others."""
 
-    def make(identity: str) -> Lease:
+    def make(identity: str) -> Replica:
         skew = random.Random(identity).uniform(-1e6, 1e6)  # noqa: S311 - no secrecy needed
-        return Lease(api, "hark", identity, clock=clock, now=lambda: 1.7e9 + skew + clock())
+        return Replica(api, identity, clock=clock, now=lambda: 1.7e9 + skew + clock())
 
     return make
 
 
-Replica = Callable[[str], Lease]
+Make = Callable[[str], Replica]
 
 
 def _holder(api: FakeKubeApi) -> str:
@@ -57,7 +84,7 @@ def _holder(api: FakeKubeApi) -> str:
     return holder
 
 
-def test_the_first_to_ask_leads(api: FakeKubeApi, replica: Replica) -> None:
+def test_the_first_to_ask_leads(api: FakeKubeApi, replica: Make) -> None:
     a, b = replica("a"), replica("b")
     assert not a.is_leader()
     a.step()
@@ -67,7 +94,7 @@ def test_the_first_to_ask_leads(api: FakeKubeApi, replica: Replica) -> None:
     assert _holder(api) == "a"
 
 
-def test_who_renews_goes_on_leading(clock: Clock, replica: Replica) -> None:
+def test_who_renews_goes_on_leading(clock: Clock, replica: Make) -> None:
     a, b = replica("a"), replica("b")
     for _ in range(50):
         a.step()
@@ -77,7 +104,7 @@ def test_who_renews_goes_on_leading(clock: Clock, replica: Replica) -> None:
         clock.at += 3
 
 
-def test_a_renewal_is_one_request(api: FakeKubeApi, clock: Clock, replica: Replica) -> None:
+def test_a_renewal_is_one_request(api: FakeKubeApi, clock: Clock, replica: Make) -> None:
     a = replica("a")
     for _ in range(5):
         a.step()
@@ -86,7 +113,7 @@ def test_a_renewal_is_one_request(api: FakeKubeApi, clock: Clock, replica: Repli
 
 
 def test_who_cannot_renew_stops_before_the_lease_is_free(
-    api: FakeKubeApi, clock: Clock, replica: Replica
+    api: FakeKubeApi, clock: Clock, replica: Make
 ) -> None:
     a, b = replica("a"), replica("b")
     a.step()
@@ -104,7 +131,7 @@ def test_who_cannot_renew_stops_before_the_lease_is_free(
 
 
 def test_a_leader_whose_request_hangs_knows_that_it_leads_no_more(
-    api: FakeKubeApi, clock: Clock, replica: Replica
+    api: FakeKubeApi, clock: Clock, replica: Make
 ) -> None:
     a = replica("a")
     a.step()
@@ -120,9 +147,7 @@ def test_a_leader_whose_request_hangs_knows_that_it_leads_no_more(
     assert not a.is_leader()
 
 
-def test_time_counts_from_before_the_request(
-    api: FakeKubeApi, clock: Clock, replica: Replica
-) -> None:
+def test_time_counts_from_before_the_request(api: FakeKubeApi, clock: Clock, replica: Make) -> None:
     a = replica("a")
     a.step()
 
@@ -137,7 +162,7 @@ def test_time_counts_from_before_the_request(
 
 
 def test_another_clock_that_is_days_off_does_not_matter(
-    api: FakeKubeApi, clock: Clock, replica: Replica
+    api: FakeKubeApi, clock: Clock, replica: Make
 ) -> None:
     spec = {
         "holderIdentity": "gone",
@@ -160,7 +185,7 @@ def test_another_clock_that_is_days_off_does_not_matter(
 
 
 def test_a_follower_takes_over_at_once_after_a_release(
-    api: FakeKubeApi, clock: Clock, replica: Replica
+    api: FakeKubeApi, clock: Clock, replica: Make
 ) -> None:
     a, b = replica("a"), replica("b")
     a.step()
@@ -173,9 +198,7 @@ def test_a_follower_takes_over_at_once_after_a_release(
     assert b.is_leader()
 
 
-def test_a_release_that_fails_ends_the_lead_all_the_same(
-    api: FakeKubeApi, replica: Replica
-) -> None:
+def test_a_release_that_fails_ends_the_lead_all_the_same(api: FakeKubeApi, replica: Make) -> None:
     a = replica("a")
     a.step()
     api.fail_next(ApiRetry("away", 0))
@@ -183,7 +206,7 @@ def test_a_release_that_fails_ends_the_lead_all_the_same(
     assert not a.is_leader()
 
 
-def test_a_follower_that_stops_leaves_the_lease_alone(api: FakeKubeApi, replica: Replica) -> None:
+def test_a_follower_that_stops_leaves_the_lease_alone(api: FakeKubeApi, replica: Make) -> None:
     a, b = replica("a"), replica("b")
     a.step()
     b.step()
@@ -191,14 +214,14 @@ def test_a_follower_that_stops_leaves_the_lease_alone(api: FakeKubeApi, replica:
     assert _holder(api) == "a"
 
 
-def test_a_restarted_replica_goes_on_at_once(replica: Replica) -> None:
+def test_a_restarted_replica_goes_on_at_once(replica: Make) -> None:
     replica("a").step()
     again = replica("a")
     again.step()
     assert again.is_leader()
 
 
-def test_of_two_that_see_a_free_lease_one_gets_it(api: FakeKubeApi, replica: Replica) -> None:
+def test_of_two_that_see_a_free_lease_one_gets_it(api: FakeKubeApi, replica: Make) -> None:
     a, b = replica("a"), replica("b")
     a.step()
     a.release()
@@ -215,7 +238,7 @@ def test_of_two_that_see_a_free_lease_one_gets_it(api: FakeKubeApi, replica: Rep
 
 
 def test_a_leader_whose_lease_was_given_away_by_hand_stops_with_its_next_renewal(
-    api: FakeKubeApi, clock: Clock, replica: Replica
+    api: FakeKubeApi, clock: Clock, replica: Make
 ) -> None:
     a = replica("a")
     a.step()
@@ -225,7 +248,7 @@ def test_a_leader_whose_lease_was_given_away_by_hand_stops_with_its_next_renewal
     assert not a.is_leader()
 
 
-def test_a_deleted_lease_is_made_anew(api: FakeKubeApi, clock: Clock, replica: Replica) -> None:
+def test_a_deleted_lease_is_made_anew(api: FakeKubeApi, clock: Clock, replica: Make) -> None:
     a = replica("a")
     a.step()
     api.request("DELETE", PATH)
@@ -236,7 +259,7 @@ def test_a_deleted_lease_is_made_anew(api: FakeKubeApi, clock: Clock, replica: R
 
 
 def test_a_renewal_that_failed_on_the_way_back_is_continued(
-    api: FakeKubeApi, clock: Clock, replica: Replica
+    api: FakeKubeApi, clock: Clock, replica: Make
 ) -> None:
     a = replica("a")
     a.step()
@@ -255,7 +278,7 @@ def test_a_renewal_that_failed_on_the_way_back_is_continued(
     assert a.is_leader()
 
 
-def test_a_refusal_is_no_end(api: FakeKubeApi, replica: Replica) -> None:
+def test_a_refusal_is_no_end(api: FakeKubeApi, replica: Make) -> None:
     a = replica("a")
     api.fail_next(ApiRefusal("no right", HTTPStatus.FORBIDDEN))
     a.step()
@@ -265,56 +288,56 @@ def test_a_refusal_is_no_end(api: FakeKubeApi, replica: Replica) -> None:
 
 
 def test_the_last_sweep_survives_with_the_lease(
-    api: FakeKubeApi, clock: Clock, replica: Replica
+    api: FakeKubeApi, clock: Clock, replica: Make
 ) -> None:
     a, b = replica("a"), replica("b")
     a.step()
-    assert a.last_sweep() is None
-    a.record_sweep(1_690_000_000.5)
-    assert a.last_sweep() == 1_690_000_000.5
+    assert a.swept.last_sweep() is None
+    a.swept.record_sweep(1_690_000_000.5)
+    assert a.swept.last_sweep() == 1_690_000_000.5
     b.step()
-    assert b.last_sweep() is None
+    assert b.swept.last_sweep() is None
     clock.at += 2
     a.step()
     b.step()
-    assert b.last_sweep() == 1_690_000_000.5
+    assert b.swept.last_sweep() == 1_690_000_000.5
     lease = api.find(PATH)
     assert lease is not None
     assert lease["metadata"]["annotations"] == {LAST_SWEEP: "2023-07-22T04:26:40.500000Z"}
 
 
 def test_a_sweep_recorded_just_before_the_end_is_written_by_the_release(
-    replica: Replica,
+    replica: Make,
 ) -> None:
     a, b = replica("a"), replica("b")
     a.step()
-    a.record_sweep(1_690_000_000.0)
+    a.swept.record_sweep(1_690_000_000.0)
     a.release()
     b.step()
-    assert b.last_sweep() == 1_690_000_000.0
+    assert b.swept.last_sweep() == 1_690_000_000.0
 
 
-def test_an_older_sweep_does_not_replace_a_newer_one(clock: Clock, replica: Replica) -> None:
+def test_an_older_sweep_does_not_replace_a_newer_one(clock: Clock, replica: Make) -> None:
     a, b = replica("a"), replica("b")
     a.step()
-    a.record_sweep(1_690_000_000.0)
+    a.swept.record_sweep(1_690_000_000.0)
     a.release()
-    b.record_sweep(1_600_000_000.0)
+    b.swept.record_sweep(1_600_000_000.0)
     b.step()
     clock.at += 2
     b.step()
-    assert b.last_sweep() == 1_690_000_000.0
+    assert b.swept.last_sweep() == 1_690_000_000.0
 
 
 @pytest.mark.parametrize("text", ["yesterday", "", 7, None])
 def test_a_sweep_time_that_nobody_can_read_counts_as_unknown(
-    api: FakeKubeApi, replica: Replica, text: Any
+    api: FakeKubeApi, replica: Make, text: Any
 ) -> None:
     api.seed(PATH, {"metadata": {"annotations": {LAST_SWEEP: text}}, "spec": {}})
     a = replica("a")
     a.step()
     assert a.is_leader()
-    assert a.last_sweep() is None
+    assert a.swept.last_sweep() is None
 
 
 def test_a_sweep_in_the_future_counts_as_now_and_is_put_right_by_who_leads(
@@ -322,9 +345,9 @@ def test_a_sweep_in_the_future_counts_as_now_and_is_put_right_by_who_leads(
 ) -> None:
     ahead = {"metadata": {"annotations": {LAST_SWEEP: "2099-01-01T00:00:00Z"}}, "spec": {}}
     api.seed(PATH, ahead)
-    a = Lease(api, "hark", "a", clock=clock, now=lambda: 1.7e9 + clock())
+    a = Replica(api, "a", clock=clock, now=lambda: 1.7e9 + clock())
     a.step()
-    assert a.last_sweep() == 1.7e9 + 1000
+    assert a.swept.last_sweep() == 1.7e9 + 1000
     lease = api.find(PATH)
     assert lease is not None
     assert lease["metadata"]["annotations"][LAST_SWEEP].startswith("2023-11-14T")
@@ -333,17 +356,17 @@ def test_a_sweep_in_the_future_counts_as_now_and_is_put_right_by_who_leads(
 def test_a_sweep_that_is_in_the_future_since_the_clock_was_put_right_gives_way(
     api: FakeKubeApi, clock: Clock
 ) -> None:
-    a = Lease(api, "hark", "a", clock=clock, now=lambda: 1.7e9 + clock())
-    a.record_sweep(4e9)
-    a.record_sweep(1.7e9)
-    assert a.last_sweep() == 1.7e9
+    a = Replica(api, "a", clock=clock, now=lambda: 1.7e9 + clock())
+    a.swept.record_sweep(4e9)
+    a.swept.record_sweep(1.7e9)
+    assert a.swept.last_sweep() == 1.7e9
 
 
-def test_labels_and_annotations_of_others_stay(api: FakeKubeApi, replica: Replica) -> None:
+def test_labels_and_annotations_of_others_stay(api: FakeKubeApi, replica: Make) -> None:
     metadata = {"labels": {"app": "hark"}, "annotations": {"note": "ours"}}
     api.seed(PATH, {"metadata": metadata})
     a = replica("a")
-    a.record_sweep(1.69e9)
+    a.swept.record_sweep(1.69e9)
     a.step()
     lease = api.find(PATH)
     assert lease is not None
@@ -352,7 +375,7 @@ def test_labels_and_annotations_of_others_stay(api: FakeKubeApi, replica: Replic
 
 
 def test_run_renews_every_two_to_three_seconds_until_told_and_releases(
-    api: FakeKubeApi, clock: Clock, replica: Replica
+    api: FakeKubeApi, clock: Clock, replica: Make
 ) -> None:
     waits: list[float] = []
 
@@ -373,7 +396,7 @@ def test_never_do_two_lead_whatever_fails(seed: int) -> None:
     clock = Clock()
     api = FakeKubeApi()
     replicas = [
-        Lease(api, "hark", name, clock=clock, now=lambda: 1.7e9 + chance.uniform(-1e5, 1e5))
+        Replica(api, name, clock=clock, now=lambda: 1.7e9 + chance.uniform(-1e5, 1e5))
         for name in ("a", "b", "c")
     ]
     lost = ApiRetry("lost", 0)
@@ -416,7 +439,7 @@ def test_on_a_real_api_server_the_lead_passes_with_the_published_rights(
     _grant(cluster, namespace)
     api = connect(str(kubeconfig))
     timing = Timing(retry=0.05)
-    a, b = (Lease(api, namespace, name, timing=timing) for name in ("a", "b"))
+    a, b = (Replica(api, name, namespace=namespace, timing=timing) for name in ("a", "b"))
     stops = {lease: threading.Event() for lease in (a, b)}
     a.step()
     threads = [threading.Thread(target=lease.run, args=(stops[lease].wait,)) for lease in (a, b)]
@@ -425,11 +448,11 @@ def test_on_a_real_api_server_the_lead_passes_with_the_published_rights(
     try:
         assert a.is_leader()
         assert not b.is_leader()
-        a.record_sweep(1.69e9)
+        a.swept.record_sweep(1.69e9)
         stops[a].set()
         threads[0].join(10)
         _await(b.is_leader)
-        assert b.last_sweep() == 1.69e9
+        assert b.swept.last_sweep() == 1.69e9
     finally:
         for stop in stops.values():
             stop.set()
@@ -459,3 +482,17 @@ def _grant(cluster: Cluster, namespace: str) -> None:
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
     binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
     cluster.request("POST", f"{rbac}/rolebindings", binding)
+
+
+def test_halves_with_leases_of_their_own_do_not_elect_each_other(
+    api: FakeKubeApi, clock: Clock, replica: Make
+) -> None:
+    listener = Lease(api, "hark", "a", name="hark-listener", clock=clock)
+    reconciler = replica("b")
+    listener.step()
+    reconciler.step()
+    assert listener.is_leader()
+    assert reconciler.is_leader()
+    lease = api.find(PATH.replace("hark-reconciler", "hark-listener"))
+    assert lease is not None
+    assert "annotations" not in lease["metadata"]
