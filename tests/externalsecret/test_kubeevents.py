@@ -116,7 +116,7 @@ def test_a_real_api_server_takes_it_with_the_listeners_rights_alone(
 
 
 def _grant(cluster: Cluster, namespace: str) -> None:
-    (role,) = definitions.rights("listener")
+    role, _ = definitions.rights("listener")
     rules = [rule for rule in role["rules"] if rule["resources"] == ["events"]]
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     cluster.request("POST", f"{rbac}/roles", {"metadata": {"name": "events"}, "rules": rules})
