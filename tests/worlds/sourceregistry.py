@@ -1,0 +1,17 @@
+"""The worlds of all sources: a new kind of source adds the opener of its world here, and passes all
+tests of the contract.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from worlds.sources import Opening
+from worlds.sqsqueue import sqs_queue
+
+SOURCE_WORLDS: dict[str, Callable[[pytest.FixtureRequest], Opening]] = {
+    "sqs": sqs_queue,
+}
+"""By the source's `via`. An opener is a generator that yields its world once, as a fixture does; it
+takes the fixtures that it needs from the request.
+"""
