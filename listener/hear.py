@@ -31,6 +31,7 @@ from listener.messages.meaning import (
     Malformed,
     Meaning,
 )
+from listener.messages.testmessage import mark_of
 from listener.sources.contract import Delivery, Source
 
 log = structlog.get_logger()
@@ -67,6 +68,10 @@ class Hearer:
             return Fate.UNREADABLE
 
     def _hear(self, delivery: Delivery, slim: Delivery) -> Fate:
+        test_id = mark_of(delivery.body)
+        if test_id is not None:
+            log.info("test.heard", source=self._source.name, id=test_id, attempt=delivery.attempts)
+            return self._ignored(IgnoredReason.TEST_MESSAGE)
         try:
             meaning = self._parse(delivery)
         except Malformed as problem:

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from listener.index import Index
 from listener.listen import MOST_HELD, Listener
 from listener.messages import aws
 from listener.messages.meaning import Meaning
+from listener.messages.testmessage import marked_event
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
 from listener.recent import Recent
@@ -228,6 +230,16 @@ def test_what_asks_for_nothing_is_acknowledged_in_one_call(desk: Desk) -> None:
     desk.take(*(_moved(f"e{number}", of="unused") for number in range(10)))
     desk.acked()
     assert len(desk.source.made("ack")) == 1
+
+
+def test_a_test_message_is_told_with_its_id_counted_and_acknowledged(desk: Desk) -> None:
+    test_id = "0b0e0f5c-test"
+    with capture_logs() as logs:
+        desk.take(json.dumps(marked_event(test_id, datetime.now(UTC))))
+    told = [line for line in logs if line["event"] == "test.heard"]
+    assert [(line["id"], line["source"]) for line in told] == [(test_id, desk.source.name)]
+    assert desk.count("messages_ignored_total", reason="test_message") == 1
+    assert desk.acked() == [0]
 
 
 def test_a_malformed_message_is_rejected_and_its_neighbours_go_on(desk: Desk) -> None:
