@@ -11,4 +11,15 @@ SOURCE_VARIABLES = (
         "",
         "Queues to listen to: SQS URLs, separated by commas.",
     ),
+    Variable(
+        "HARK_EVENTGRID_SUBSCRIPTIONS",
+        "",
+        "Event Grid subscriptions to listen to, separated by commas: "
+        "https://HOST/topics/TOPIC/subscriptions/SUBSCRIPTION with the namespace's HTTP hostname.",
+    ),
+    Variable(
+        "HARK_EVENTGRID_KEY",
+        "",
+        "An access key of that namespace. Empty: log in to Azure, as for key vaults.",
+    ),
 )

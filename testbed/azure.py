@@ -1,13 +1,14 @@
-"""An Azure of this machine: key vaults and the tokens for them, behind a proxy for https.
+"""An Azure of this machine: key vaults, Event Grid namespaces and the tokens for them, behind a
+proxy for https.
 
-There is no emulator of Key Vault, so this double speaks its wire protocol. It is reached by the
-real names (https://NAME.vault.azure.net, https://login.microsoftonline.com) through a proxy that
-knows these hosts and no others, with certificates of its own authority: a process needs the
-variables of `env` and no other way out. Plain http to the proxy's own address is the metadata
-service of a node.
+There is no emulator of these, so this double speaks their wire protocols. It is reached by the
+real names (https://NAME.vault.azure.net, https://NAME.westeurope-1.eventgrid.azure.net,
+https://login.microsoftonline.com) through a proxy that knows these hosts and no others, with
+certificates of its own authority: a process needs the variables of `env` and no other way out.
+Plain http to the proxy's own address is the metadata service of a node.
 
-Guarantees: what it answers comes from testbed.keyvault and testbed.entra, unless a `reply` that was
-told to it says otherwise; every request is counted by host and operation.
+Guarantees: what it answers comes from testbed.keyvault, testbed.eventgrid and testbed.entra, unless
+a `reply` that was told to it says otherwise; every request is counted by host and operation.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import ssl
 import threading
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
 import trustme
 
-from testbed import entra, keyvault
+from testbed import entra, eventgrid, keyvault
 from testbed.azurecall import Answer, Call
 
 Reply = Callable[[Call], Answer | None]
@@ -39,12 +40,14 @@ class AzureDouble:
     def __init__(self, folder: Path) -> None:
         """Start on a free port of 127.0.0.1; certificates are put into the folder."""
         self.vaults = keyvault.KeyVaults()
+        self.grid = eventgrid.EventGrid()
         self.entra = entra.Entra()
         authority = trustme.CA()
         self.ca_file = folder / "azure-double-ca.pem"
         authority.cert_pem.write_to_path(self.ca_file)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(f"*.{keyvault.SUFFIX}", entra.AUTHORITY).configure_cert(self._context)
+        names = (f"*.{keyvault.SUFFIX}", f"*.{eventgrid.SUFFIX}", entra.AUTHORITY)
+        authority.issue_cert(*names).configure_cert(self._context)
         self._lock = threading.Lock()
         self._replies: list[Reply] = []
         self._calls: list[Call] = []
@@ -101,7 +104,7 @@ class AzureDouble:
 
     def knows(self, host: str) -> bool:
         """For the wire: whether such a host exists."""
-        return host == entra.AUTHORITY or self.vaults.has(host)
+        return host == entra.AUTHORITY or self.vaults.has(host) or self.grid.has(host)
 
     def answer(self, call: Call) -> Answer:
         """For the wire: answer a request whose operation is known."""
@@ -116,6 +119,9 @@ class AzureDouble:
             return self.entra.metadata(call)
         if call.host == entra.AUTHORITY:
             return self.entra.answer(call)
+        if self.grid.has(call.host):
+            bearer = _bearer(call.headers)
+            return self.grid.answer(call, has_token=self.entra.is_good(bearer, eventgrid.SCOPE))
         if call.operation == "challenge":
             return _challenge()
         return self.vaults.answer(call)
@@ -126,8 +132,14 @@ class AzureDouble:
             return "metadata"
         if host == entra.AUTHORITY:
             return "token" if path.endswith("/oauth2/v2.0/token") else "discovery"
-        bearer = headers.get("authorization", "").removeprefix("Bearer ")
-        return keyvault.operation_of(path) if self.entra.is_good(bearer) else "challenge"
+        if self.grid.has(host):
+            return eventgrid.operation_of(path)
+        is_good = self.entra.is_good(_bearer(headers), keyvault.SCOPE)
+        return keyvault.operation_of(path) if is_good else "challenge"
+
+
+def _bearer(headers: Mapping[str, str]) -> str:
+    return headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _challenge() -> Answer:

@@ -14,12 +14,13 @@ import time
 import urllib.parse
 from typing import Any
 
+from testbed import eventgrid, keyvault
 from testbed.azurecall import Answer, Call
 
 AUTHORITY = "login.microsoftonline.com"
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = "66666666-7777-8888-9999-000000000000"
-SCOPE = "https://vault.azure.net/.default"
+_SCOPES = {keyvault.SCOPE, eventgrid.SCOPE}
 _SKEW = 300.0
 """Seconds that an expired token is still taken, as clocks differ."""
 
@@ -34,12 +35,12 @@ class Entra:
         self.assertions: list[str] = []
         """ServiceAccount tokens that were shown, in their order; any is good."""
         self._lock = threading.Lock()
-        self._tokens: dict[str, float] = {}
+        self._tokens: dict[tuple[str, str], float] = {}
 
-    def is_good(self, bearer: str) -> bool:
-        """Whether a token may be used now."""
+    def is_good(self, bearer: str, scope: str) -> bool:
+        """Whether a token may be used now, and there."""
         with self._lock:
-            return self._tokens.get(bearer, 0.0) + _SKEW > time.time()
+            return self._tokens.get((bearer, scope), 0.0) + _SKEW > time.time()
 
     def answer(self, call: Call) -> Answer:
         """Answer a call to the authority."""
@@ -67,14 +68,15 @@ class Entra:
         """Answer a call to the metadata service of a node."""
         if call.headers.get("metadata") != "true":
             return Answer(400, {"error": "invalid_request"})
-        token, expires_on = self._issue()
+        resource = call.query.get("resource", "")
+        token, expires_on = self._issue(f"{resource}/.default")
         return Answer(
             200,
             {
                 "access_token": token,
                 "expires_in": str(self.lifetime),
                 "expires_on": str(int(expires_on)),
-                "resource": call.query.get("resource", ""),
+                "resource": resource,
                 "token_type": "Bearer",
             },
         )
@@ -82,22 +84,23 @@ class Entra:
     def _token(self, form: dict[str, str]) -> Answer:
         if form.get("client_id") != CLIENT or form.get("grant_type") != "client_credentials":
             return _refused("AADSTS700016: Application was not found in the directory.")
-        if form.get("scope") != SCOPE:
+        scope = form.get("scope", "")
+        if scope not in _SCOPES:
             return _refused("AADSTS500011: The resource principal was not found in the tenant.")
         if "client_assertion" in form:
             self.assertions.append(form["client_assertion"])
         elif form.get("client_secret") != self.client_secret:
             return _refused("AADSTS7000215: Invalid client secret provided.")
-        token, _ = self._issue()
+        token, _ = self._issue(scope)
         issued: dict[str, Any] = {"token_type": "Bearer", "access_token": token}
         lives = {"expires_in": self.lifetime, "ext_expires_in": self.lifetime}
         return Answer(200, {**issued, **lives})
 
-    def _issue(self) -> tuple[str, float]:
+    def _issue(self, scope: str) -> tuple[str, float]:
         token = secrets.token_urlsafe(24)
         expires_on = time.time() + self.lifetime
         with self._lock:
-            self._tokens[token] = expires_on
+            self._tokens[token, scope] = expires_on
         return token, expires_on
 
 

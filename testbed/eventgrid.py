@@ -1,11 +1,11 @@
 """Namespaces of Azure Event Grid in memory, as their pull delivery shows them over HTTP.
 
 Part of the Azure double (testbed.azure), which brings the wire and the tokens. Follows the service
-where it surprises: an event is locked for the time of its subscription and comes again, with another
-token, when the lock ends; each delivery counts, and one more than `max_deliveries` ends in the dead
-letters, as does what is rejected; what is asked with many lock tokens is answered for each of them;
-a topic takes CloudEvents 1.0 only, and gives a copy to each of its subscriptions. An empty receive
-is answered after `longest_wait`, which may be sooner than asked for.
+where it surprises: an event is locked for the time of its subscription and comes again, with
+another token, when the lock ends; each delivery counts, and after `max_deliveries` an event ends in
+the dead letters, as does what is rejected; what is asked with many lock tokens is answered for each
+of them; a topic takes CloudEvents 1.0 only, and gives a copy to each of its subscriptions. An empty
+receive is answered after `longest_wait`, which may be sooner than asked for.
 Not here: filters, push delivery, the management of namespaces, events that expire.
 
 Azure pages: "Azure Event Grid's pull delivery - Overview", REST reference "Consumer Operations" and
@@ -88,7 +88,7 @@ class Subscription:
     def take(self, most: int) -> list[dict[str, Any]]:
         """For the wire: lock what is there."""
         now = time.monotonic()
-        taken = []
+        taken: list[dict[str, Any]] = []
         for event in list(self._events):
             if len(taken) == most:
                 break
@@ -155,19 +155,22 @@ class EventGrid:
             return refusal(401, "Unauthorized", "The request is not authorised.")
         if call.query.get("api-version") != _API_VERSION:
             return refusal(400, "BadRequest", "This api-version is not known.")
-        parts = call.path.rpartition(":")[0].split("/")
         with self._changed:
-            subscriptions = self._namespaces[call.vault].get(parts[2])
-            if subscriptions is None:
-                return refusal(404, "NotFound", "There is no such topic.")
-            if call.operation == "publish":
-                return _publish(call, subscriptions)
-            subscription = subscriptions.get(parts[4])
-            if subscription is None:
-                return refusal(404, "NotFound", "There is no such event subscription.")
-            if call.operation == "receive":
-                return self._receive(call, subscription)
-            return _settle(call, subscription)
+            return self._answer(call)
+
+    def _answer(self, call: Call) -> Answer:
+        _, _, topic, *rest = call.path.rpartition(":")[0].split("/")
+        subscriptions = self._namespaces[call.vault].get(topic)
+        if subscriptions is None:
+            return refusal(404, "NotFound", "There is no such topic.")
+        if call.operation == "publish":
+            return _publish(call, subscriptions)
+        subscription = subscriptions.get(rest[-1])
+        if subscription is None:
+            return refusal(404, "NotFound", "There is no such event subscription.")
+        if call.operation == "receive":
+            return self._receive(call, subscription)
+        return _settle(call, subscription)
 
     def _receive(self, call: Call, subscription: Subscription) -> Answer:
         most = int(call.query.get("maxEvents", 1))

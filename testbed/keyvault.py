@@ -19,6 +19,7 @@ from typing import Any
 from testbed.azurecall import Answer, Call, refusal
 
 SUFFIX = "vault.azure.net"
+SCOPE = "https://vault.azure.net/.default"
 _API_VERSIONS = {"7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"}
 _PAGE = 25
 

@@ -5,10 +5,13 @@ names. A new kind adds its reader here.
 """
 
 from hark.environment import Environment
-from hark.sources import sqs
+from hark.sources import eventgrid, sqs
 from hark.sources.plan import SourcePlan
 
-_READERS = (sqs.read_plans,)
+_READERS = (
+    sqs.read_plans,
+    eventgrid.read_plans,
+)
 
 
 def read_sources(read: Environment) -> tuple[SourcePlan, ...]:

@@ -8,23 +8,15 @@ threads; the SDK's logs of requests stay off. It imports Azure's SDK with the fi
 before, and making a client asks nobody for anything.
 """
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 
+from reconciler.backends.azurelogs import quieten
 from reconciler.backends.azuresettings import AzureSettings
 
 if TYPE_CHECKING:
     from reconciler.backends.azurecredential import SharedCredential
     from reconciler.backends.keyvaultclient import VaultClient
-
-# azure.core logs each request with ten lines, azure.identity each failure that is also raised.
-_LEVELS = {
-    "azure": logging.WARNING,
-    "azure.identity": logging.CRITICAL,
-    "msal": logging.ERROR,
-    "urllib3": logging.INFO,
-}
 
 
 class AzureAccess:
@@ -80,9 +72,7 @@ class AzureAccess:
             keyvaultclient,
         )
 
-        for logger, level in _LEVELS.items():
-            if logging.getLogger(logger).getEffectiveLevel() < level:
-                logging.getLogger(logger).setLevel(level)
+        quieten()
         with self._lock:
             credential = self._credential
         if credential is None:

@@ -18,7 +18,7 @@ from reconciler.backends import azurecredential
 from reconciler.backends.azureaccess import AzureAccess
 from reconciler.backends.azuresettings import AzureSettings, azure_settings
 from reconciler.backends.contract import Read, Value
-from testbed import entra
+from testbed import entra, keyvault
 from worlds.keyvault import KeyVaultWorld
 
 # Settings.
@@ -295,7 +295,7 @@ def test_an_authority_that_is_away_is_said() -> None:
 
     shared = azurecredential.SharedCredential(Away())  # type: ignore[arg-type]  # never answers
     with pytest.raises(Retry, match="did not answer") as refused:
-        shared.get_token_info(entra.SCOPE)
+        shared.get_token_info(keyvault.SCOPE)
     assert "canary" not in refused.value.message
 
 
