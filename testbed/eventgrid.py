@@ -130,6 +130,8 @@ class EventGrid:
     def __init__(self) -> None:
         self.longest_wait = float(_LONGEST_WAIT)
         """Seconds after which an empty receive is answered at the latest."""
+        self.delay_unit = 1.0
+        """How long a second of a release's delay lasts."""
         self.key = secrets.token_urlsafe(16)
         """The access key of every namespace."""
         self._changed = threading.Condition(threading.RLock())
@@ -170,7 +172,7 @@ class EventGrid:
             return refusal(404, "NotFound", "There is no such event subscription.")
         if call.operation == "receive":
             return self._receive(call, subscription)
-        return _settle(call, subscription)
+        return _settle(call, subscription, self.delay_unit)
 
     def _receive(self, call: Call, subscription: Subscription) -> Answer:
         most = int(call.query.get("maxEvents", 1))
@@ -203,7 +205,7 @@ def _publish(call: Call, subscriptions: dict[str, Subscription]) -> Answer:
     return Answer(200, {})
 
 
-def _settle(call: Call, subscription: Subscription) -> Answer:
+def _settle(call: Call, subscription: Subscription, unit: float) -> Answer:
     delay = call.query.get("releaseDelayInSeconds", "0")
     if delay not in _DELAYS:
         return refusal(400, "BadRequest", "releaseDelayInSeconds is none of the values it may be.")
@@ -211,7 +213,7 @@ def _settle(call: Call, subscription: Subscription) -> Answer:
         subscription.released.append(float(delay))
     good, bad = [], []
     for token in json.loads(call.body)["lockTokens"]:
-        if subscription.settle(call.operation, token, float(delay)):
+        if subscription.settle(call.operation, token, float(delay) * unit):
             good.append(token)
         else:
             lost = {"code": "TokenLost", "message": "The lock is not held any more."}

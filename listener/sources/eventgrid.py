@@ -50,7 +50,7 @@ class EventGridSource:
     ) -> None:
         self.name = url.label
         self._client = client
-        self._what = f"subscription {url.subscription} (topic {url.topic} of {url.host})"
+        self._what = f"subscription {url.place} at {url.host}"
         self._wait_seconds = wait_seconds
 
     def receive(self) -> Sequence[Delivery]:

@@ -37,11 +37,19 @@ def translated(what: str, operation: str, role: str = "EventGrid Data Receiver")
         raise _refused(error, what, operation, role) from None
     except AzureError as error:
         raise _not_sent(error, what) from None
+    except (AttributeError, ValueError):
+        # So the SDK says that its connections were closed by another thread.
+        raise Retry(
+            f"The Event Grid {what} was let go of meanwhile, or answers in another language. If "
+            "this stays: look at the proxy and at what else stands between the cluster and Azure.",
+            reason="QueueAway",
+        ) from None
 
 
 def _refused(error: "HttpResponseError", what: str, operation: str, role: str) -> HarkError:
     status = error.status_code
-    if status is None:
+    if status is None or status < HTTPStatus.MULTIPLE_CHOICES:
+        # A good answer that cannot be read is not Event Grid's.
         return _not_sent(error, what)
     said = f"{operation} on the Event Grid {what} failed (HTTP status {status})"
     if status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -31,10 +31,14 @@ class SubscriptionUrl:
     subscription: str
 
     @property
+    def place(self) -> str:
+        """Namespace, topic and subscription."""
+        return f"{self.host.partition('.')[0]}/{self.topic}/{self.subscription}"
+
+    @property
     def label(self) -> str:
         """The subscription in logs, metrics and names of threads."""
-        namespace = self.host.partition(".")[0]
-        return f"eventgrid:{namespace}/{self.topic}/{self.subscription}"
+        return f"eventgrid:{self.place}"
 
 
 def parse_subscription_url(url: str) -> SubscriptionUrl:
