@@ -1,7 +1,7 @@
 """A queue subscription of an Event Grid namespace, in the Azure double."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ class EventGridQueue:
         azure.grid.longest_wait = self.longest_wait
         azure.grid.delay_unit = 0.05
         self.namespace = unique("ns")
-        self.credentials = [azure.entra.client_secret, azure.grid.key]
+        self.credentials: Sequence[str] = [azure.entra.client_secret, azure.grid.key]
         self._opened: list[EventGridSource] = []
 
     @property
