@@ -82,7 +82,8 @@ class World:
             self.secrets.put(name, self._members(name), (CURRENT, BLUE))
         for name in _ROLES:
             self._create(name)
-        self.listener = self._new_listener()
+        self.listeners = [self._new_listener() for _ in range(self.rng.choice([1, 1, 2]))]
+        """Replicas, which share the queue."""
         self.reconciler = self._new_reconciler()
         self._crashes_too = crashes
 
@@ -94,11 +95,11 @@ class World:
             if self.rng.random() < _CHAOS_PER_STEP:
                 self.rng.choice(self._chaos())()
             else:
-                self._guarded(self.rng.choice([*self.listener.steps(), *self.reconciler.steps()]))
+                self._guarded(self.rng.choice(self._steps()))
         self._come_to_rest()
         self._check_rest()
         before = self._reads()
-        self._crash_listener()
+        self._crash_listeners()
         self._crash_reconciler()
         self._drain()
         assert self._reads() == before, "a restart costs no value read"
@@ -123,8 +124,7 @@ class World:
 
     def _drain(self) -> None:
         for _ in range(2000):
-            steps = [*self.listener.steps(), *self.reconciler.steps()]
-            moved = sum(self._guarded(step) for step in steps)
+            moved = sum(self._guarded(step) for step in self._steps())
             if not moved:
                 return
         raise AssertionError("it never comes to rest")
@@ -135,16 +135,24 @@ class World:
         try:
             return step()
         except Crash:
-            if step in self.listener.steps():
-                self._crash_listener()
-            else:
-                self._crash_reconciler()
+            self._crash_owner(step)
             return True
+
+    def _steps(self) -> list[Callable[[], bool]]:
+        halves = [*self.listeners, self.reconciler]
+        return [step for half in halves for step in half.steps()]
+
+    def _crash_owner(self, step: Callable[[], bool]) -> None:
+        for place, listener in enumerate(self.listeners):
+            if step in listener.steps():
+                self._crash_listener(place)
+                return
+        self._crash_reconciler()
 
     # What goes wrong, and what people do.
 
     def _chaos(self) -> list[Callable[[], None]]:
-        crashes = [self._crash_listener, self._crash_reconciler] if self._crashes_too else []
+        crashes = [self._crash_some_listener, self._crash_reconciler] if self._crashes_too else []
         return [
             *crashes,
             self._advance,
@@ -168,10 +176,17 @@ class World:
             self._sweep,
         ]
 
-    def _crash_listener(self) -> None:
+    def _crash_listener(self, place: int) -> None:
         self._crashes["listener"] += 1
-        self.listener = self._new_listener()
+        self.listeners[place] = self._new_listener()
         self.queue.expire()
+
+    def _crash_some_listener(self) -> None:
+        self._crash_listener(self.rng.randrange(len(self.listeners)))
+
+    def _crash_listeners(self) -> None:
+        for place in range(len(self.listeners)):
+            self._crash_listener(place)
 
     def _crash_reconciler(self) -> None:
         assert not self.reconciler.faults()
@@ -196,7 +211,8 @@ class World:
         self.reconciler.sweeper.sweep()
 
     def _relist(self) -> None:
-        feeds = [self.listener.feed, self.reconciler.objects, self.reconciler.secrets]
+        listeners = [listener.feed for listener in self.listeners]
+        feeds = [*listeners, self.reconciler.objects, self.reconciler.secrets]
         self.rng.choice(feeds).relist()
 
     def _members(self, name: str) -> dict[str, str] | None:
