@@ -72,7 +72,7 @@ def start(half: Half) -> Callable[[], None]:
         metrics,
         stop=ended,
         on_reply=index.refresh,
-        standing=index.uncovered,
+        standing=index.standing,
         on_pruned=lambda: half.fail(outdated("status.keys.heard")),
         on_refused=tell_refused,
         may_note=lambda: may_note(half.api, settings.watched_namespaces),

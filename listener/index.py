@@ -28,6 +28,7 @@ from listener.concern import concerns
 from listener.messages.meaning import ChangeEvent
 from listener.recent import Recent
 from listener.slots import Slot, slots_asked, slots_of
+from listener.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,11 @@ class Index:
         """As `upsert`, for the reply to a note: it brings back nothing that is gone meanwhile."""
         self._keep(obj, is_known=True)
 
-    def uncovered(self, key: Key) -> Mapping[str, Heard]:
-        """The notes of an object that no read has covered yet, by entry."""
+    def standing(self, key: Key) -> Standing:
+        """The notes that stand in an object, as far as is known."""
         with self._lock:
             record = self._records.get(key)
-        return {} if record is None else record.uncovered
+        return Standing() if record is None else Standing(str(record.version), record.uncovered)
 
     def uid(self, key: Key) -> str:
         """The object's uid; "" where it is not known."""

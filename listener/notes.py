@@ -10,7 +10,9 @@ gone); a note that fails while the API server is away is tried until it succeeds
 stops; an object that refuses its note, or fails alone for a minute, never holds up the others
 (`done(False)`, and `on_refused` tells why). A reply that lacks the note means that the CRD prunes
 the ledger: `on_pruned` is called and nothing is ever reported as written. A note never hides one
-that no read has covered yet (concern.in_place_of). Does not guarantee order between objects.
+that no read has covered yet (concern.in_place_of), nor one that another replica has written a
+moment ago: it is written only to the very state of the object that it was judged by, and judged
+anew where that is overtaken. Does not guarantee order between objects.
 """
 
 import threading
@@ -31,13 +33,16 @@ from externalsecret.resource import status_path
 from listener.concern import in_place_of
 from listener.metrics import ListenerMetrics
 from listener.pending import Done, Pending
+from listener.standing import Standing
 from listener.trouble import AWAY, Trouble, delay
 
 log = structlog.get_logger()
 
-Standing = Callable[[Key], Mapping[str, Heard]]
-"""The notes of an object that no read has covered yet, by entry."""
 _FIELD_MANAGER = "hark-listener"
+_OF_NO_OBJECT = "1"
+"""A resourceVersion that no ExternalSecret has: one that we do not know yet takes no note, and one
+that is gone answers 404 all the same.
+"""
 _FAULT = "A fault of Hark itself, which its log tells."
 
 
@@ -54,7 +59,7 @@ class NoteWriter:
         on_pruned: Callable[[], None],
         on_refused: Callable[[Key, str], None],
         may_note: Callable[[], bool],
-        standing: Standing,
+        standing: Callable[[Key], Standing],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_refused` is told why the notes of one object are not tried any more; `may_note` asks
@@ -137,7 +142,10 @@ class NoteWriter:
         except ApiRefusal as error:
             self._refuse(key, pending, error)
         except ApiRetry as error:
-            log.warning("note.failed", namespace=key[0], name=key[1], error=str(error))
+            if error.status == HTTPStatus.CONFLICT:
+                log.debug("note.overtaken", namespace=key[0], name=key[1])
+            else:
+                log.warning("note.failed", namespace=key[0], name=key[1], error=str(error))
             self._again(key, pending, error)
         except Exception as fault:  # noqa: BLE001 - its text may quote what it worked on
             log.error("note.fault", namespace=key[0], name=key[1], fault=whereabouts(fault))
@@ -151,7 +159,8 @@ class NoteWriter:
     def _attempt(self, key: Key, pending: Pending) -> bool:
         standing = self._standing(key)
         notes = {
-            entry: in_place_of(standing.get(entry), note) for entry, note in pending.notes.items()
+            entry: in_place_of(standing.uncovered.get(entry), note)
+            for entry, note in pending.notes.items()
         }
         keys = {entry: {"heard": heard.leaf()} for entry, heard in notes.items()}
         try:
@@ -159,7 +168,10 @@ class NoteWriter:
                 "PATCH",
                 status_path(key),
                 query={"fieldManager": _FIELD_MANAGER},
-                body={"status": {"keys": keys}},
+                body={
+                    "metadata": {"resourceVersion": standing.version or _OF_NO_OBJECT},
+                    "status": {"keys": keys},
+                },
                 content_type=MERGE_PATCH,
             )
         except ApiRefusal as error:

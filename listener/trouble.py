@@ -28,6 +28,8 @@ object: an admission webhook that fails in one namespace is told as 500.
 """
 _ALONE_SECONDS = 60.0
 _LONGEST_WAIT = 10.0
+_WAIT = 0.1
+_WAIT_FOR_WATCH = 0.02
 _LONGEST_ASKED = 60.0
 _SEVERAL = 2
 
@@ -101,5 +103,7 @@ def delay(error: ApiRetry | None, failures: int) -> float:
         after: float = error.after
         jitter = random.uniform(1.0, 1.2)  # noqa: S311 - jitter needs no secrecy
         return min(_LONGEST_ASKED, after * jitter)
-    longest = min(_LONGEST_WAIT, 0.1 * 2.0 ** min(failures, 10))
+    is_overtaken = error is not None and error.status == HTTPStatus.CONFLICT
+    shortest = _WAIT_FOR_WATCH if is_overtaken else _WAIT
+    longest = min(_LONGEST_WAIT, shortest * 2.0 ** min(failures, 10))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy

@@ -62,7 +62,8 @@ class FakeKubeApi:
         self._history: list[tuple[int, Place, str, dict[str, Any]]] = []
         self._answers: dict[tuple[str, str], dict[str, Any]] = {}
         self._failures: list[_Failure] = []
-        self._version = 0
+        self._version = 1
+        """Of the store before there was any object in it."""
         self._oldest = 0
         self._watch_round = 0
         self._changed = threading.Condition(threading.RLock())

@@ -24,6 +24,7 @@ from listener.concern import concerns
 from listener.index import Index
 from listener.messages.meaning import Change, ChangeEvent
 from listener.recent import Recent
+from listener.standing import Standing
 
 DEFAULTS = Defaults(region="eu-west-1")
 GROUP = "/apis/kubernetes-client.io/v1"
@@ -343,11 +344,11 @@ def test_a_note_is_uncovered_until_a_read_served_it_or_read_its_version(
     reader = _object("one", "db")
     heard = Heard("e2", "v2", None, "sqs")
     index.upsert(_with_leaf(reader, heard, _synced(reader, "", note=note, version=version)))
-    assert (list(index.uncovered(("shop", "one")).values()) == [heard]) is expected
+    assert (list(index.standing(("shop", "one")).uncovered.values()) == [heard]) is expected
 
 
 def test_of_an_unknown_object_no_note_is_uncovered() -> None:
-    assert not _index().uncovered(("shop", "one"))
+    assert _index().standing(("shop", "one")) == Standing()
 
 
 @pytest.fixture

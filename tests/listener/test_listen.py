@@ -64,7 +64,7 @@ class Desk:
             on_pruned=lambda: None,
             on_refused=lambda _key, _why: None,
             may_note=lambda: True,
-            standing=self.index.uncovered,
+            standing=self.index.standing,
             clock=lambda: time.monotonic() + self.seconds,
         )
         self.hold = Hold(self.source, self.metrics)
@@ -323,8 +323,8 @@ def test_another_word_of_what_was_read_does_not_hide_a_later_note(desk: Desk) ->
     _sync(desk, "one", note="native-1", version="v1")
     desk.take(_moved("native-2", version="v2"), _moved("recorded-1", version="v1"))
     desk.write_notes()
-    (key,) = desk.index.uncovered(("shop", "one"))
-    assert desk.index.uncovered(("shop", "one"))[key].version is None
+    (key,) = desk.index.standing(("shop", "one")).uncovered
+    assert desk.index.standing(("shop", "one")).uncovered[key].version is None
 
 
 def _sync(desk: Desk, name: str, *, note: str, version: str) -> None:

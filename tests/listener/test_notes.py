@@ -16,6 +16,7 @@ from externalsecret.resource import status_path
 from fakes.kubeapi import FakeKubeApi, Request
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
+from listener.standing import Standing
 
 GROUP = "/apis/kubernetes-client.io/v1"
 ENTRY = "secretsmanager/eu-west-1/db#AWSCURRENT"
@@ -65,6 +66,7 @@ class Desk:
         self.refused: list[Key] = []
         self.may_note = True
         self.standing: dict[str, Heard] = {}
+        self.stands: Callable[[Key], Standing] = self._known
         self.stop = threading.Event()
         self.clock = Clock()
         self.writer = NoteWriter(
@@ -75,11 +77,18 @@ class Desk:
             on_pruned=lambda: self.pruned.append(True),
             on_refused=lambda key, _why: self.refused.append(key),
             may_note=lambda: self.may_note,
-            standing=lambda _key: self.standing,
+            standing=self._standing_of,
             clock=self.clock,
         )
         for key in (ONE, TWO, ELSEWHERE):
             self.api.seed(_path(key), {"spec": {}})
+
+    def _standing_of(self, key: Key) -> Standing:
+        return self.stands(key)
+
+    def _known(self, key: Key) -> Standing:
+        obj = self.api.find(_path(key)) or {"metadata": {"resourceVersion": ""}}
+        return Standing(obj["metadata"]["resourceVersion"], self.standing)
 
     def _replied(self, reply: dict[str, Any]) -> None:
         self.on_reply(reply)
@@ -419,6 +428,53 @@ def test_a_note_never_hides_one_that_no_read_has_covered(desk: Desk) -> None:
     desk.write_all()
     assert desk.heard()["id"].startswith("late+")
     assert "version" not in desk.heard()
+
+
+def test_a_note_of_another_replica_that_came_in_between_is_not_hidden(desk: Desk) -> None:
+    """v1 is what the Secret holds, and of the other one's note we know nothing yet."""
+
+    def be_faster(request: Request) -> None:
+        if request.path == status_path(ONE) and not desk.standing:
+            foreign = _note("e2", "v2")
+            desk.standing = {ENTRY: foreign}
+            status = {"keys": {ENTRY: {"heard": foreign.leaf()}}}
+            desk.api.seed(_path(ONE), {**(desk.api.find(_path(ONE)) or {}), "status": status})
+
+    desk.api.before = be_faster
+    told = desk.submit(_note("late", "v1"))
+    desk.write_all()
+    assert not told.answers
+    assert desk.heard()["id"] == "e2"
+
+    desk.wait_out()
+    desk.write_all()
+    assert told.answers == [True]
+    assert desk.heard()["id"].startswith("late+")
+    assert "version" not in desk.heard()
+    assert not desk.writer.is_stuck()
+
+
+def test_a_note_that_was_overtaken_waits_for_the_watch_and_no_longer(desk: Desk) -> None:
+    desk.api.fail_next(ApiRetry("overtaken", HTTPStatus.CONFLICT))
+    told = desk.submit(_note("e1"), key=ONE)
+    desk.write_all()
+    desk.clock.seconds += 0.05
+    desk.write_all()
+    assert told.answers == [True]
+
+
+def test_an_object_takes_no_note_before_the_index_knows_it(desk: Desk) -> None:
+    known = desk.stands
+    desk.stands = lambda _key: Standing()
+    told = desk.submit(_note("e1"))
+    desk.write_all()
+    assert not told.answers
+    assert not desk.heard()
+
+    desk.stands = known
+    desk.wait_out()
+    desk.write_all()
+    assert told.answers == [True]
 
 
 def test_notes_that_come_while_a_patch_is_under_way_travel_in_the_next(desk: Desk) -> None:

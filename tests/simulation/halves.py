@@ -89,7 +89,7 @@ class ListenerHalf:
             on_pruned=_pruned,
             on_refused=lambda _key, _why: None,
             may_note=lambda: True,
-            standing=self.index.uncovered,
+            standing=self.index.standing,
             clock=self._patience,
         )
         self.feed = Feed(fake, EXTERNAL_SECRETS, self.index)

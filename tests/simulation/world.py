@@ -139,8 +139,8 @@ class World:
             return True
 
     def _steps(self) -> list[Callable[[], bool]]:
-        halves = [*self.listeners, self.reconciler]
-        return [step for half in halves for step in half.steps()]
+        heard = [step for listener in self.listeners for step in listener.steps()]
+        return [*heard, *self.reconciler.steps()]
 
     def _crash_owner(self, step: Callable[[], bool]) -> None:
         for place, listener in enumerate(self.listeners):
