@@ -22,4 +22,36 @@ SOURCE_VARIABLES = (
         "",
         "An access key of that namespace. Empty: log in to Azure, as for key vaults.",
     ),
+    Variable(
+        "HARK_VAULT_SOURCE",
+        "",
+        "How the listener hears of changes in Vault: poll (key-value 2 metadata) or events (Vault "
+        "Enterprise's, and polling where there are none). Empty: poll if HARK_VAULT_POLL_INTERVAL "
+        "is set, else not at all.",
+    ),
+    Variable(
+        "HARK_VAULT_POLL_INTERVAL",
+        "30s",
+        "How often the listener looks at the metadata in Vault (1s to 1d).",
+    ),
+    Variable(
+        "HARK_VAULT_COMPARE_INTERVAL",
+        "10m",
+        "The same while Vault's events are heard, which may get lost (1s to 1d).",
+    ),
+    Variable(
+        "HARK_VAULT_EVENT_NAMESPACES",
+        "",
+        "Namespaces below VAULT_NAMESPACE whose events are heard too, separated by commas.",
+    ),
+    Variable(
+        "HARK_VAULT_LISTENER_ROLE",
+        "",
+        "Role of the listener's own login to Vault, which needs to read metadata only.",
+    ),
+    Variable(
+        "HARK_VAULT_LISTENER_MOUNT_POINT",
+        "",
+        "Mount of the auth method for that login. Empty: kubernetes.",
+    ),
 )

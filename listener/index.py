@@ -26,6 +26,7 @@ from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from listener.concern import concerns
 from listener.messages.meaning import ChangeEvent
+from listener.reader import Reader
 from listener.recent import Recent
 from listener.slots import Slot, slots_asked, slots_of
 from listener.standing import Standing
@@ -57,7 +58,11 @@ class _Record:
     heard: Mapping[str, str]
     served: Mapping[str, str]
     uncovered: Mapping[str, Heard]
+    synced: Mapping[str, str]
+    """Versions, kept only of what the listener looks at itself."""
 
+
+_LOOKED_AT = frozenset((Backend.VAULT,))
 
 OnMissed = Callable[[Key, Mapping[str, Heard]], None]
 
@@ -99,6 +104,34 @@ class Index:
         with self._lock:
             record = self._records.get(key)
         return "" if record is None else record.uid
+
+    def references(self, backend: Backend) -> list[Reference]:
+        """Every read of a backend, each once however many ask for it."""
+        with self._lock:
+            found = {
+                reference.entry: reference
+                for record in self._records.values()
+                for reference in record.references
+                if reference.secret.backend is backend
+            }
+        return list(found.values())
+
+    def readers(self, reference: Reference) -> list[Reader]:
+        """What the ledgers of all who ask for this very read say; see _LOOKED_AT."""
+        entry = reference.entry
+        with self._lock:
+            places = {place for slot in slots_of(reference) for place in self._slots.get(slot, ())}
+            records = [(key, self._records[key]) for key, filed in sorted(places) if filed == entry]
+        return [
+            Reader(
+                key,
+                reference,
+                record.synced.get(entry, ""),
+                (record.heard.get(entry, ""), record.served.get(entry, "")),
+                record.uncovered.get(entry),
+            )
+            for key, record in records
+        ]
 
     def _keep(self, obj: dict[str, Any], *, is_known: bool) -> None:
         key = key_of(obj)
@@ -166,7 +199,7 @@ class Index:
         spec = obj.get("spec") or {}
         uid = obj["metadata"]["uid"]
         ledger = read_ledger(obj.get("status") or {}, uid)
-        nothing = _Record(uid, version, (), {}, {}, {})
+        nothing = _Record(uid, version, (), {}, {}, {}, {})
         if not is_managed(spec, self._instance_id):
             return nothing
         try:
@@ -193,6 +226,13 @@ class Index:
                 name: note
                 for name, note in heard.items()
                 if not is_covered(entries[name], manifest.fingerprint(name))
+            },
+            synced={
+                name: entry.synced.version
+                for name, entry in entries.items()
+                if manifest.backend in _LOOKED_AT
+                and entry.synced is not None
+                and entry.synced.version
             },
         )
 

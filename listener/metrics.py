@@ -88,3 +88,31 @@ class ListenerMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.vault_looks = Counter(
+            "hark_listener_vault_looks",
+            "Looks at the metadata of a path in Vault, by outcome: seen, gone, denied, failed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.vault_paths = Gauge(
+            "hark_listener_vault_paths",
+            "Paths in Vault by what the last look showed: watched, gone, denied.",
+            ["state"],
+            registry=registry,
+        )
+        self.vault_leader = Gauge(
+            "hark_listener_vault_leader",
+            "1 while this replica is the one that asks Vault what has changed.",
+            registry=registry,
+        )
+        self.vault_sockets = Gauge(
+            "hark_listener_vault_event_sockets",
+            "Open connections to Vault's event notifications.",
+            registry=registry,
+        )
+        self.vault_socket_failures = Counter(
+            "hark_listener_vault_event_socket_failures",
+            "Connections to Vault's event notifications that failed or broke, by reason.",
+            ["reason"],
+            registry=registry,
+        )

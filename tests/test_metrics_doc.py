@@ -16,6 +16,9 @@ UNITS = ("_total", "_seconds")
 UNITLESS = {
     "hark_listener_source_up",
     "hark_listener_messages_held",
+    "hark_listener_vault_paths",
+    "hark_listener_vault_leader",
+    "hark_listener_vault_event_sockets",
     "hark_reconciler_queue_length",
     "hark_reconciler_suspended",
 }

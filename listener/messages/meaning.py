@@ -52,6 +52,7 @@ class IgnoredReason(StrEnum):
     PENDING_VERSION = "pending_version"
     NOT_A_CHANGE = "not_a_change"
     TEST_MESSAGE = "test_message"
+    OTHER_NAMESPACE = "other_namespace"
     UNUSED_SECRET = "unused_secret"  # noqa: S105 - the name of a reason, no password
 
 

@@ -93,6 +93,13 @@ class VaultSession:
                 self._patience = _OLD
         return reply, token
 
+    def token(self) -> Token:
+        """A token that is good for a while, renewed or replaced where it is time.
+
+        Raises Retry, and GiveUp where the identity itself is refused.
+        """
+        return self._usable(self._clock())
+
     def renew_lease(self, lease_id: str) -> Granted:
         """Ask for more time for dynamic credentials. Raises Retry; GiveUp where there is none."""
         owner = next((one for one in self._all() if lease_id in one.leases), None)

@@ -1,0 +1,211 @@
+"""A Vault that is watched by polling, from the change to the Secret: a real OpenBao, a real API
+server, both halves.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.openbao import Bao
+from testbed.proxy import WireProxy
+from worlds.spine import Spine, await_until, unique
+from worlds.vaultwatch import NOTES, READS, VaultWatch, asks_for_values
+
+VERSION = "version"
+
+
+@pytest.fixture
+def watch(spine: Spine, bao: Bao, tmp_path: Path) -> Iterator[VaultWatch]:
+    world = VaultWatch(spine, bao, tmp_path)
+    yield world
+    world.close()
+
+
+def _rounds(watch: VaultWatch, count: int) -> None:
+    """Wait for so many more looks, where one path is watched."""
+    seen = watch.looks()
+    await_until(watch.looks, lambda looks: looks >= seen + count, f"{count} more looks")
+
+
+def test_a_write_reaches_its_secret_with_one_value_read_and_touches_no_other_mount(
+    watch: VaultWatch,
+) -> None:
+    spine = watch.spine
+    watch.write("app", "one")
+    watch.write("app", "elsewhere", mount=watch.other)
+    reconciler = watch.reconciler()
+    watch.apply("app", "app")
+    watch.apply("twin", "app")
+    watch.apply("other", "app", mount=watch.other)
+    for name, value in {"app": b"one", "twin": b"one", "other": b"elsewhere"}.items():
+        spine.await_data(name, app=value)
+    listener = watch.listener()
+    _rounds(watch, 6)
+    assert listener.metric(NOTES) == 0
+    others = spine.get("other")["metadata"]["resourceVersion"]
+    reads = reconciler.metric(READS)
+    version = watch.write("app", "two")
+    for name in ("app", "twin"):
+        spine.await_data(name, app=b"two")
+    leaf = await_until(
+        lambda: watch.synced("app"), lambda leaf: leaf["synced"][VERSION] == version, "it is synced"
+    )
+    assert (leaf["heard"]["via"], leaf["heard"][VERSION]) == ("vault", version)
+    assert leaf["synced"]["note"] == leaf["heard"]["id"]
+    assert reconciler.metric(READS) == reads + 1
+    _rounds(watch, 6)
+    assert listener.metric(NOTES) == 2
+    assert spine.get("other")["metadata"]["resourceVersion"] == others
+    assert listener.metric("hark_listener_vault_paths") == 2
+    assert watch.wire.count(asks_for_values) == 0
+
+
+def test_a_restart_of_the_listener_with_everything_synced_writes_nothing(
+    watch: VaultWatch,
+) -> None:
+    watch.write("app", "one")
+    watch.reconciler()
+    watch.apply("app", "app")
+    watch.spine.await_data("app", app=b"one")
+    first = watch.listener()
+    watch.write("app", "two")
+    watch.spine.await_data("app", app=b"two")
+    await_until(
+        lambda: watch.synced("app"),
+        lambda leaf: leaf["synced"]["note"] == leaf["heard"]["id"],
+        "the note is covered",
+    )
+    first.kill()
+    before = watch.spine.get("app")["metadata"]["resourceVersion"]
+    second = watch.listener()
+    _rounds(watch, 3)
+    assert second.metric(NOTES) == 0
+    assert watch.spine.get("app")["metadata"]["resourceVersion"] == before
+
+
+def test_what_was_written_while_no_listener_ran_is_found(watch: VaultWatch) -> None:
+    watch.write("app", "one")
+    watch.reconciler()
+    watch.apply("app", "app")
+    watch.spine.await_data("app", app=b"one")
+    watch.write("app", "two")
+    watch.listener()
+    watch.spine.await_data("app", app=b"two")
+
+
+def test_a_deletion_is_said_and_the_secret_stays_until_it_is_undone(watch: VaultWatch) -> None:
+    spine = watch.spine
+    watch.write("app", "one")
+    reconciler = watch.reconciler()
+    watch.apply("app", "app")
+    spine.await_data("app", app=b"one")
+    listener = watch.listener()
+    reads = reconciler.metric(READS)
+    watch.ask("DELETE", "data", "app")
+    spine.await_reason("app", "MarkedForDeletion")
+    await_until(
+        lambda: [reason for reason, _ in spine.events("app")],
+        lambda reasons: "MarkedForDeletion" in reasons,
+        "an Event says so",
+    )
+    assert spine.data("app") == {"app": b"one"}
+    _rounds(watch, 3)
+    assert listener.metric(NOTES) == 1
+    # A new one does not tell it again, and knows the return for one.
+    listener.kill()
+    listener = watch.listener()
+    _rounds(watch, 3)
+    assert listener.metric(NOTES) == 0
+    watch.ask("POST", "undelete", "app", versions=[1])
+    await_until(lambda: spine.ready("app"), lambda it: it["status"] == "True", "it is well again")
+    assert spine.data("app") == {"app": b"one"}
+    assert reconciler.metric(READS) == reads
+    await_until(lambda: listener.metric(NOTES), lambda notes: notes == 1, "the return is noted")
+    _rounds(watch, 3)
+    assert listener.metric(NOTES) == 1
+
+
+def test_a_path_whose_metadata_was_deleted_and_written_anew_is_read_anew(
+    watch: VaultWatch,
+) -> None:
+    watch.write("app", "one")
+    watch.reconciler()
+    watch.apply("app", "app")
+    watch.spine.await_data("app", app=b"one")
+    watch.listener()
+    watch.ask("DELETE", "metadata", "app")
+    watch.spine.await_reason("app", "NotFound")
+    assert watch.spine.data("app") == {"app": b"one"}
+    watch.write("app", "made anew")
+    watch.spine.await_data("app", app=b"made anew")
+
+
+def test_a_denied_path_is_counted_and_said_once(watch: VaultWatch) -> None:
+    spine = watch.spine
+    watch.allow("read", watch.mount)
+    watch.write("app", "one")
+    watch.write("app", "one", mount=watch.other)
+    watch.reconciler()
+    watch.apply("good", "app")
+    watch.apply("bad", "app", mount=watch.other)
+    for name in ("good", "bad"):
+        spine.await_data(name, app=b"one")
+    listener = watch.listener()
+    looks = 'hark_listener_vault_looks_total{outcome="denied"}'
+    await_until(lambda: _sample(listener.get("/metrics")[1], looks), lambda n: n >= 3, "3 denials")
+    said = [message for reason, message in spine.events("bad") if reason == "VaultPathNotWatched"]
+    assert len(said) == 1
+    assert f"{watch.other}/data/app" in said[0]
+    assert not [reason for reason, _ in spine.events("good") if reason == "VaultPathNotWatched"]
+    state = 'hark_listener_vault_paths{state="denied"}'
+    assert _sample(listener.get("/metrics")[1], state) == 1
+    # The neighbour is watched all the same, and the path itself once it may be.
+    watch.write("app", "two")
+    spine.await_data("good", app=b"two")
+    watch.allow("read", watch.mount, watch.other)
+    watch.write("app", "two", mount=watch.other)
+    spine.await_data("bad", app=b"two")
+
+
+def _sample(text: str, name: str) -> float:
+    lines = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
+
+
+def test_a_token_that_ends_is_replaced(watch: VaultWatch) -> None:
+    short = watch.login("short", token_policies=[watch.policy], token_ttl="2s", token_max_ttl="3s")
+    watch.write("app", "one")
+    watch.reconciler()
+    watch.apply("app", "app")
+    watch.spine.await_data("app", app=b"one")
+    listener = watch.listener(**short)
+
+    def logins() -> int:
+        return watch.wire.count(lambda head: head.path.endswith("/login"))
+
+    await_until(logins, lambda count: count >= 3, "it logged in again, twice")
+    watch.write("app", "two")
+    watch.spine.await_data("app", app=b"two")
+    assert listener.metric("hark_listener_source_failures_total") == 0
+
+
+def test_of_two_listeners_one_asks_and_the_other_takes_over(watch: VaultWatch, bao: Bao) -> None:
+    name = unique("listener")
+    watch.write("app", "one")
+    watch.reconciler()
+    watch.apply("app", "app")
+    watch.spine.await_data("app", app=b"one")
+    with WireProxy(bao.url) as idle:
+        leader = watch.listener(POD_NAME=f"{name}-a")
+        _rounds(watch, 1)
+        follower = watch.listener(VAULT_ADDR=idle.url, POD_NAME=f"{name}-b")
+        _rounds(watch, 3)
+        assert not idle.log
+        assert leader.metric("hark_listener_vault_leader") == 1
+        assert follower.metric("hark_listener_vault_leader") == 0
+        # It gives the lease back.
+        leader.terminate()
+        watch.write("app", "two")
+        watch.spine.await_data("app", app=b"two")
+        assert follower.metric("hark_listener_vault_leader") == 1
