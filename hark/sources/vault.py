@@ -139,21 +139,17 @@ class VaultPlan:
 def read_plans(read: Environment) -> tuple[VaultPlan, ...]:
     """One plan, or none. GiveUp (InvalidSetting) where a setting makes no sense."""
     how = read.choice(_NAME, _HOW) or ("poll" if read.given(_POLL) else "")
-    if not how:
-        return ()
     mount = read.text("HARK_VAULT_LISTENER_MOUNT_POINT").strip("/") or DEFAULT_MOUNT
-    return (
-        VaultPlan(
-            interval=read.duration(_POLL, read.text(_POLL), "1s", "1d", "30s"),
-            compare=read.duration(_COMPARE, read.text(_COMPARE), "1s", "1d", "10m"),
-            hears_events=how == "events",
-            namespaces=tuple(
-                name.strip("/") for name in read.several("HARK_VAULT_EVENT_NAMESPACES")
-            ),
-            identity=Identity(vault_role=read.text(_ROLE), vault_mount=mount),
-            elects=read.choice("HARK_LEADER_ELECTION", _SWITCH),
-        ),
+    namespaces = read.several("HARK_VAULT_EVENT_NAMESPACES")
+    plan = VaultPlan(
+        interval=read.duration(_POLL, read.text(_POLL), "1s", "1d", "30s"),
+        compare=read.duration(_COMPARE, read.text(_COMPARE), "1s", "1d", "10m"),
+        hears_events=how == "events",
+        namespaces=tuple(name.strip("/") for name in namespaces),
+        identity=Identity(vault_role=read.text(_ROLE), vault_mount=mount),
+        elects=read.choice("HARK_LEADER_ELECTION", _SWITCH),
     )
+    return (plan,) if how else ()
 
 
 def _teller(surroundings: Surroundings) -> Callable[[Key, str, str], None]:
