@@ -10,6 +10,7 @@ import base64
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -61,10 +62,14 @@ class SecretManager:
     def __init__(self, projects: Mapping[str, str] | None = None) -> None:
         """`projects` are the numbers of project ids; other projects are refused."""
         self._numbers = dict(projects or {"shop-prod": "4711"})
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._secrets: dict[str, _Secret] = {}
         self._corrupt: set[str] = set()
         self._made_as_of: datetime | None = None
+
+    def at_once(self) -> AbstractContextManager[object]:
+        """Let nobody be answered until all changes in this context are made."""
+        return self._lock
 
     # What an administrator does. Names are projects/P[/locations/L]/secrets/S.
 

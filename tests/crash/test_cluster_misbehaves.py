@@ -84,10 +84,10 @@ def test_an_object_that_comes_back_under_its_name_starts_anew(wired: Wired) -> N
     spine.delete("app")
     wired.serve("app", "db")
 
-    spine.await_reason("app", "Synced")
     uid = spine.get("app")["metadata"]["uid"]
     assert uid != former
-    assert spine.status("app")["uid"] == uid
+    await_until(lambda: spine.status("app").get("uid"), lambda seen: seen == uid, "its own ledger")
+    spine.await_reason("app", "Synced")
     assert wired.leaves("app")["synced"]["via"] == "spec"
 
     def owners() -> list[str]:

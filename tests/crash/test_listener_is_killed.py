@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from testbed.actions import withhold
+from testbed.actions import after, hang_up, withhold
 from testbed.installation import HarkProcess
 from worlds.wired import ACKNOWLEDGE, Wired, await_kill, kill_at, status_patch_of
 
@@ -99,12 +99,17 @@ def test_killed_when_some_readers_have_the_note_it_notes_the_others_only(served:
     versions = {name: wired.leaves(name)["synced"]["version"] for name in names}
     assert len(set(versions.values())) == 1
     noted = [wired.kube.when(status_patch_of(name), withhold) for name in names[:2]]
-    killed = kill_at(served.listener, wired.kube, status_patch_of("web"), done=True)
+
+    def kill() -> None:
+        # The other notes are on their way too, whichever worker was the fastest.
+        for rule in noted:
+            rule.wait()
+        served.listener.kill()
+
+    killed = wired.kube.when(status_patch_of("web"), after(kill, then=hang_up))
     version = served.change()
     await_kill(served.listener, killed)
 
-    for rule in noted:
-        rule.wait()
     assert wired.heard("web")["version"] == version
     assert wired.heard("app") == wired.heard("shop") == {}
     assert wired.undone() == 1

@@ -5,6 +5,7 @@ from typing import Any
 
 from externalsecret import definitions
 from testbed.installation import grant
+from worlds.rights import may
 from worlds.spine import Spine, await_until
 from worlds.wired import RECEIVE, Wired
 
@@ -97,19 +98,8 @@ def _let_only_look(spine: Spine) -> None:
 
 
 def _may_note(spine: Spine) -> bool:
-    asked = {
-        "namespace": spine.namespace,
-        "verb": "patch",
-        "group": "kubernetes-client.io",
-        "resource": "externalsecrets",
-        "subresource": "status",
-    }
-    user = f"system:serviceaccount:{spine.namespace}:hark-listener"
-    review = {"spec": {"user": user, "resourceAttributes": asked}}
-    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-    reply = spine.cluster.request("POST", path, review)
-    allowed: bool = reply["status"]["allowed"]
-    return allowed
+    status = "externalsecrets.kubernetes-client.io/status"
+    return may(spine.cluster, "listener", spine.namespace, "patch", status)
 
 
 def _patches(wired: Wired) -> Callable[[], int]:

@@ -1,7 +1,6 @@
 """Taking over from another operator: what is equal is not rewritten, what follows is as ever."""
 
 import base64
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -179,9 +178,7 @@ def test_a_former_operator_that_still_runs_is_noticed_and_survived(world: Whole,
         return LABEL in labels
 
     await_until(has_label, bool, "our label")
-    settled = world.get(name)["metadata"]["resourceVersion"]
-    time.sleep(1.0)  # Nothing may happen now, and nothing can be awaited that does not happen.
-    assert world.get(name)["metadata"]["resourceVersion"] == settled
+    world.await_rest(name)
     assert world.value_calls(name) <= reads + 1
     assert world.looks(name) <= looks + 2
     world.change_and_announce(name, {"user": "app", "password": "second"})

@@ -34,7 +34,7 @@ def collected(world: Whole) -> str:
 def _collect(world: Whole, name: str) -> None:
     """Wait until the garbage collector has done what it had to do."""
     world.delete(name)
-    world.await_data(name)
+    world.await_collected(name)
 
 
 def test_a_retained_secret_stays_and_is_taken_up_again(world: Whole, collected: str) -> None:
@@ -109,7 +109,7 @@ def test_a_switch_back_to_delete_puts_our_reference_in(world: Whole) -> None:
     world.await_synced(name)
     assert world.value_calls(name) == before
     world.delete(name)
-    world.await_data(name)
+    world.await_collected(name)
 
 
 def test_a_reference_that_somebody_put_in_against_retain_goes(world: Whole) -> None:

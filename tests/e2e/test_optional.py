@@ -1,6 +1,5 @@
 """What an optional key that the backend does not have makes of the Secret, and what brings it."""
 
-import time
 from typing import Any
 
 import pytest
@@ -61,7 +60,7 @@ def test_with_nothing_there_the_secret_is_empty_and_ready(world: Whole, name: st
     assert f"({name})" in ready["message"]
     assert f"property two of {name}" in ready["message"]
     asked = world.value_calls(name) + world.looks(name)
-    time.sleep(1.0)  # Nothing may happen now, and nothing can be awaited that does not happen.
+    world.pass_by()
     assert world.value_calls(name) + world.looks(name) == asked
     _create_and_announce(world, name, {"two": 2})
     world.await_data(app, one=b'{"two": 2}', two=b"2")
@@ -77,7 +76,8 @@ def test_a_missing_property_is_spared_and_text_that_is_no_json_is_not(
         _optional(name, "port", property="port"),
     ]
     world.apply(app, _spec(world, *items))
-    world.await_data(app, user=b"app")
+    world.await_synced(app)
+    assert world.data(app) == {"user": b"app"}
     assert "port" in world.ready(app)["message"]
 
     world.change_and_announce(name, {"user": "app", "port": 5432})

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from worlds.spine import unique
+from worlds.spine import await_until, unique
 from worlds.whole import Whole
 
 ADOPT = "externalsecrets.kubernetes-client.io/adopt"
@@ -64,11 +64,18 @@ def test_the_secret_of_a_namesake_that_was_deleted_gets_the_new_owner(world: Who
 
     world.edit(name, {"spec": {"controllerId": None}})
 
-    # The garbage collector may have been faster: then it is made anew, with the same end.
-    world.await_data(name, ours=b"value")
+    # The garbage collector may be faster at any step: then it is made anew, with the same end.
     world.await_synced(name)
-    owners = (world.secret(name) or {})["metadata"]["ownerReferences"]
-    assert [owner["uid"] for owner in owners] == [world.get(name)["metadata"]["uid"]]
+    uid = world.get(name)["metadata"]["uid"]
+
+    def state() -> tuple[list[str], dict[str, bytes]]:
+        metadata = (world.secret(name) or {}).get("metadata", {})
+        owners = [owner["uid"] for owner in metadata.get("ownerReferences", [])]
+        return owners, world.data(name)
+
+    await_until(
+        state, lambda seen: seen == ([uid], {"ours": b"value"}), "it belongs to the new one"
+    )
 
 
 def test_a_deleted_external_secret_takes_its_secret_along(world: Whole) -> None:
@@ -79,8 +86,7 @@ def test_a_deleted_external_secret_takes_its_secret_along(world: Whole) -> None:
 
     world.delete(name)
 
-    world.await_data(name)
-    assert world.secret(name) is None
+    world.await_collected(name)
 
 
 def _owner(name: str, uid: str) -> dict[str, Any]:

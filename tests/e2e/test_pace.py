@@ -47,12 +47,10 @@ def test_who_asks_for_an_own_interval_is_swept_although_the_installation_is_not(
     assert unswept.reconciler.metric(INTERVAL) == 0
     assert "about 259,200 calls a month" in whole.await_event(name, "SweepIsDear")
     whole.change(other, "second")
-    whole.change(name, "second")
+    version = whole.change(name, "second")
 
-    whole.await_data(name, entry=b"second")
-
-    (leaf,) = whole.await_synced(name)["keys"].values()
-    assert leaf["synced"]["via"] == "sweep"
+    assert whole.await_version(name, version)["via"] == "sweep"
+    assert whole.data(name) == {"entry": b"second"}
     assert whole.looks(other) == 0
     assert whole.data(other) == {"entry": b"first"}
 
@@ -111,8 +109,7 @@ def test_a_suspended_object_is_left_alone_and_made_up_for_when_it_is_resumed(
     )
     assert leaf["heard"]["id"] != leaf["synced"].get("note")
     whole.edit_secret(name, {"data": {"entry": "c3BvaWx0"}})
-    # Another object that goes all the way shows that the reconciler had its chance.
-    _synced(whole, unique("awake"))
+    whole.pass_by()
     assert whole.data(name) == {"entry": b"spoilt"}
     assert whole.value_calls(name) == values
 

@@ -97,18 +97,11 @@ def test_a_type_conflict_stays_said_however_often_it_is_looked_at(world: Whole) 
 
     for touch in range(3):
         world.edit_secret(name, {"metadata": {"annotations": {"touch": str(touch)}}})
-        _pass_by(world)
+        world.pass_by()
 
     assert world.ready(name)["reason"] == "TypeConflict"
     world.edit(name, {"spec": {"type": None}})
     world.await_synced(name)
-
-
-def _pass_by(world: Whole) -> None:
-    """Let another object be synced from first to last: what was queued before it is done then."""
-    beacon = unique("beacon")
-    world.create(beacon, "x")
-    _synced(world, beacon, {"key": beacon, "name": "x"})
 
 
 def test_another_role_reads_again_as_itself(world: Whole) -> None:

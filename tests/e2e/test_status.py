@@ -31,10 +31,7 @@ def test_nothing_is_written_while_nothing_changes(world: Whole) -> None:
 
     # Somebody else's mark on the object has it looked at; another object shows that it was.
     world.annotate(name, {"note": "theirs"})
-    beacon = unique("beacon")
-    world.create(beacon, "value")
-    world.apply(beacon, {"roleArn": world.own_role(), "data": [{"key": beacon, "name": "entry"}]})
-    world.await_synced(beacon)
+    world.pass_by()
 
     assert world.status(name) == before["status"]
     assert world.secret(name) == secret
@@ -48,9 +45,9 @@ def test_events_tell_changes_of_the_outcome_and_no_more(world: Whole) -> None:
     data = [{"key": name, "name": "user", "property": "user"}]
     world.apply(name, {"roleArn": world.own_role(), "data": data})
     world.await_data(name, user=b"one")
-    world.change_and_announce(name, {"user": "two"})
-    world.await_data(name, user=b"two")
-    synced_at = world.await_synced(name)["lastSync"]
+    world.await_version(name, world.change_and_announce(name, {"user": "two"}))
+    assert world.data(name) == {"user": b"two"}
+    synced_at = world.status(name)["lastSync"]
     world.change_and_announce(name, "broken")
     world.await_complaint(name, "BadValue")
     moved_at = world.ready(name)["lastTransitionTime"]
@@ -81,7 +78,7 @@ def test_a_new_object_of_the_same_name_begins_anew(world: Whole) -> None:
     first = world.get(name)["metadata"]["uid"]
 
     world.delete(name)
-    world.await_data(name)
+    world.await_collected(name)
     world.apply(name, spec)
 
     world.await_data(name, entry=b"value")

@@ -8,6 +8,7 @@ import pytest
 
 from externalsecret import definitions
 from testbed.installation import grant
+from worlds.rights import may
 from worlds.spine import await_until, unique
 from worlds.whole import DENIED, Whole
 
@@ -24,6 +25,8 @@ def _allow(world: Whole) -> None:
     """Give the reconciler the right that the policy needs, in the namespace of the test."""
     rights = definitions.recreate_rights()
     grant(world.cluster, "reconciler", rights, world.namespace, world.namespace)
+    place = (world.cluster, "reconciler", world.namespace)
+    await_until(lambda: may(*place, "delete", "secrets"), bool, "it may delete Secrets")
 
 
 @pytest.fixture

@@ -24,8 +24,10 @@ from testbed.moto import Moto
 
 STACK = Path(__file__).resolve().parents[2] / "infra" / "aws" / "hark-events.yaml"
 GROUP = "/apis/kubernetes-client.io/v1"
-PATIENCE = float(os.environ.get("HARK_TEST_PATIENCE", "30"))
-"""Seconds that a test waits for what must come."""
+PATIENCE = 60.0
+"""Seconds that a test waits for what must come, on a machine with too much to do."""
+GARBAGE_PATIENCE = 120.0
+"""The same for the garbage collector, which looks for new kinds of owners only every 30 s."""
 LAUNCHER = tuple(shlex.split(os.environ.get("HARK_TEST_LAUNCHER", "-m hark")))
 """What starts a half, as arguments of Python: tests/faults puts a fault in place of `-m hark`."""
 
@@ -187,6 +189,28 @@ class Spine:
             lambda: self.ready(name),
             lambda ready: ready.get("reason") == reason,
             f"{name} {reason}",
+        )
+
+    def await_version(self, name: str, version: str) -> dict[str, Any]:
+        """Wait until the ledger says that this version was synced; its leaf.
+
+        That is later than the Secret holds it: the ledger is written last.
+        """
+
+        def leaf() -> dict[str, Any]:
+            keys = self.status(name).get("keys") or {}
+            synced = [leaves.get("synced") or {} for leaves in keys.values()]
+            return next((one for one in synced if one.get("version") == version), {})
+
+        return await_until(leaf, bool, f"the ledger of {name} tells of {version}")
+
+    def await_collected(self, name: str) -> None:
+        """Wait until the garbage collector has taken a Secret."""
+        await_until(
+            lambda: self.secret(name),
+            lambda secret: secret is None,
+            f"{name} is collected",
+            GARBAGE_PATIENCE,
         )
 
     def _path(self) -> str:

@@ -185,6 +185,29 @@ class Whole(Spine):
         status: dict[str, Any] = found["status"]
         return status
 
+    def pass_by(self, **spec: Any) -> None:
+        """Have another object synced, and then a change of it heard and followed.
+
+        Both halves have seen by then whatever was done to any object before, and had their chance
+        to do something about it.
+        """
+        beacon = unique("beacon")
+        self.create(beacon, "first")
+        data = [{"key": beacon, "name": "entry"}]
+        self.apply(beacon, {"roleArn": self.own_role(), "data": data, **spec})
+        self.await_synced(beacon)
+        self.await_version(beacon, self.change_and_announce(beacon, "second"))
+
+    def await_rest(self, name: str) -> None:
+        """Wait until an object is not written any more, however often others are."""
+
+        def is_left_alone() -> bool:
+            before = self.get(name)
+            self.pass_by()
+            return self.get(name) == before
+
+        await_until(is_left_alone, bool, f"{name} is left alone")
+
     def await_event(self, name: str, reason: str) -> str:
         """Wait for a Kubernetes Event about an ExternalSecret; its message."""
         events = await_until(
@@ -194,10 +217,19 @@ class Whole(Spine):
 
     def await_complaint(self, name: str, reason: str) -> str:
         """Wait until status, condition and an Event say what is wrong; the sentence."""
-        condition = self.await_reason(name, reason)
-        assert condition["status"] == "False"
-        sentence: str = condition["message"]
-        assert self.status(name)["status"] == f"ERROR, {sentence}"
+
+        def ready(status: dict[str, Any]) -> dict[str, Any]:
+            conditions = status.get("conditions") or []
+            return next((one for one in conditions if one["type"] == "Ready"), {})
+
+        status = await_until(
+            lambda: self.status(name),
+            lambda status: ready(status).get("reason") == reason,
+            f"{name} {reason}",
+        )
+        assert ready(status)["status"] == "False"
+        sentence: str = ready(status)["message"]
+        assert status["status"] == f"ERROR, {sentence}"
         self.await_event(name, reason)
         return sentence
 

@@ -14,7 +14,7 @@ from testbed.installation import HarkProcess
 from testbed.proxy import WireProxy
 from testbed.request import Head, Request, aws, calls
 from testbed.rule import Rule
-from worlds.spine import Spine, await_until
+from worlds.spine import PATIENCE, Spine, await_until
 
 SINGLE_READ = aws("GetSecretValue")
 LOOK = aws("DescribeSecret")
@@ -218,7 +218,7 @@ def kill_at(
 def await_kill(process: HarkProcess, rule: Rule) -> None:
     """Wait until a kill that was set up has happened."""
     rule.wait()
-    assert process.wait(10.0) < 0
+    assert process.wait(PATIENCE) < 0
 
 
 def _is_done(leaves: Mapping[str, Any]) -> bool:
