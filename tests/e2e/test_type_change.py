@@ -25,8 +25,11 @@ def _allow(world: Whole) -> None:
     """Give the reconciler the right that the policy needs, in the namespace of the test."""
     rights = definitions.recreate_rights()
     grant(world.cluster, "reconciler", rights, world.namespace, world.namespace)
-    place = (world.cluster, "reconciler", world.namespace)
-    await_until(lambda: may(*place, "delete", "secrets"), bool, "it may delete Secrets")
+    await_until(
+        lambda: may(world.cluster, "reconciler", world.namespace, "delete", "secrets"),
+        bool,
+        "it may delete Secrets",
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whether a half may do something now: the API server learns of roles and bindings a moment later."""
+"""Whether a half may do something now, since the API server learns of bindings a moment later."""
 
 from externalsecret import definitions
 from testbed.cluster import Cluster
