@@ -23,7 +23,8 @@ from testbed.processgroup import ProcessGroup, how_it_ended
 Half = Literal["listener", "reconciler"]
 COMMANDS: dict[Half, str] = {"listener": "listen", "reconciler": "reconcile"}
 _RBAC = "rbac.authorization.k8s.io"
-_READY_SECONDS = 30.0
+_READY_SECONDS = 90.0
+_END_SECONDS = 60.0
 
 
 class Host(Protocol):
@@ -98,7 +99,7 @@ class HarkProcess:
         """SIGKILL: no clean-up, no goodbye."""
         self._group.kill(self._child)
 
-    def terminate(self, seconds: float = 20.0) -> int:
+    def terminate(self, seconds: float = _END_SECONDS) -> int:
         """SIGTERM; the exit code. Raises subprocess.TimeoutExpired when it takes longer."""
         self._child.terminate()
         return self._child.wait(seconds)
@@ -131,7 +132,7 @@ class HarkProcess:
         """(status, body) of a probe or of the metrics."""
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port()}{path}", timeout=5
+                f"http://127.0.0.1:{self.port()}{path}", timeout=30
             ) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:

@@ -32,7 +32,7 @@ def _install(cluster: Cluster, collection: str, manifest: Mapping[str, Any]) -> 
 
 
 def _await_published(cluster: Cluster, field: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             cluster.request("GET", f"{GROUP}/externalsecrets?limit=1")
@@ -44,7 +44,7 @@ def _await_published(cluster: Cluster, field: str) -> None:
             if field in str(schema):
                 return
         time.sleep(0.1)
-    pytest.fail(f"the API server did not publish a schema with {field} within 30 s")
+    pytest.fail(f"the API server did not publish a schema with {field} within 90 s")
 
 
 @pytest.fixture(scope="session")

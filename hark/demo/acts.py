@@ -22,8 +22,12 @@ def show_the_parts(stage: Stage, screen: Screen) -> None:
     """Make the two identities, and ask the API server what each may do."""
     screen.say(f"Kubernetes is at {stage.guest.server}, AWS (moto) at {stage.cloud.url}.")
     stage.install_rights()
-    may = {half: sight.may_read_secrets(stage, half) for half in HALVES}
-    expect(may == {"listener": False, "reconciler": True}, f"Who may read Secrets: {may}.")
+    # The API server learns of a binding a moment after it was made.
+    await_until(
+        lambda: {half: sight.may_read_secrets(stage, half) for half in HALVES},
+        lambda may: may == {"listener": False, "reconciler": True},
+        "Not the reconciler alone may read Secrets.",
+    )
     screen.say(
         f"The listener will run as {SYSTEM}/hark-listener, the reconciler as "
         f"{SYSTEM}/hark-reconciler, each with its rights of production. May it read Secrets? The "

@@ -14,7 +14,7 @@ from testbed.controlplane import ControlPlaneError
 from testbed.installation import NotReadyError
 from testbed.moto import MotoError
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 _GLANCE = 0.01
 _SENTENCES = (
     HarkError,

@@ -70,7 +70,7 @@ def test_kubectl_get_wide_tells_why(kubectl: Kubectl, shop: str) -> None:
 
 
 def test_kubectl_wait_understands_ready(kubectl: Kubectl, shop: str) -> None:
-    said = kubectl("wait", "--for=condition=Ready", "--timeout=5s", f"externalsecrets/{shop}")
+    said = kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"externalsecrets/{shop}")
     assert "condition met" in said
 
 

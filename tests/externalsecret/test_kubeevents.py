@@ -9,6 +9,8 @@ from externalsecret.kubeapi import ApiRefusal, ApiRetry, connect
 from externalsecret.kubeevents import ObjectRef, Recorder
 from fakes.kubeapi import FakeKubeApi
 from testbed.cluster import Cluster
+from worlds.rights import may
+from worlds.spine import await_until
 
 SHOP = ObjectRef("shop", "db", "uid-1", "kubernetes-client.io/v1", "ExternalSecret")
 EVENTS = "/api/v1/namespaces/shop/events"
@@ -109,6 +111,9 @@ def test_a_real_api_server_takes_it_with_the_listeners_rights_alone(
     _grant(cluster, namespace)
     name = "a" * 199 + "." + "b" * 53
     about = ObjectRef(namespace, name, "uid-1", SHOP.api_version, SHOP.kind)
+    await_until(
+        lambda: may(cluster, "listener", namespace, "create", "events"), bool, "it may record"
+    )
     recorder = Recorder(connect(str(kubeconfig)), "hark-listener", time.time)
     recorder.record(about, "Normal", "Heard", "ü" * 2000)
     found = cluster.request("GET", f"/api/v1/namespaces/{namespace}/events")

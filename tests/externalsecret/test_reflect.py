@@ -31,7 +31,7 @@ class Told:
         self.news.put(("listed", (namespace, sorted(name for _, name in keys))))
 
     def next(self) -> tuple[str, Any]:
-        return self.news.get(timeout=20)
+        return self.news.get(timeout=60)
 
 
 class Hurried(threading.Event):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from externalsecret.errors import HarkError
 from listener.sources.contract import Delivery, Origin
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds after which a test that waits for something gives up."""
 
 

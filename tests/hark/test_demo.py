@@ -71,8 +71,13 @@ class Room:
             output, _ = demo.communicate(timeout=300)
             return demo.returncode, output
 
-    def is_empty(self) -> bool:
-        return not list(self.folder.iterdir()) and not list(self.inhabitants())
+    def await_empty(self) -> None:
+        """Wait until nothing is left; the watchdogs of what was started end a moment later."""
+        await_until(
+            lambda: [*self.folder.iterdir(), *self.inhabitants()],
+            lambda left: not left,
+            "The demo left something behind.",
+        )
 
     def inhabitants(self) -> Iterator[psutil.Process]:
         """Processes that work in the folder."""
@@ -116,6 +121,15 @@ def names(cluster: Cluster) -> dict[str, set[str]]:
     }
 
 
+def settled_names(cluster: Cluster) -> dict[str, set[str]]:
+    """The same of a cluster that is up: its own namespaces come a moment later."""
+    return await_until(
+        lambda: names(cluster),
+        lambda found: len(found[COLLECTIONS[0]]) >= 4,
+        "The cluster has not made its own namespaces.",
+    )
+
+
 def a_common_kubeconfig(cluster: Cluster, folder: Path) -> Path:
     """As other tools write it: YAML, the certificate inside, more than one context."""
     config = json.loads(cluster.admin_kubeconfig.read_text())
@@ -137,7 +151,7 @@ def test_the_demo_tells_its_story_shows_no_value_and_leaves_nothing(room: Room) 
     assert "3 versions, 3 value reads" in output
     assert "Everything came as told." in output
     assert not shows_a_value(output)
-    assert room.is_empty()
+    room.await_empty()
 
 
 def test_a_demo_that_was_kept_can_be_looked_at_as_it_says_and_ends_with_ctrl_c(room: Room) -> None:
@@ -164,11 +178,11 @@ def test_a_demo_that_was_kept_can_be_looked_at_as_it_says_and_ends_with_ctrl_c(r
         values = _values(Cloud(Moto(change.split()[-1])))
 
         demo.send_signal(signal.SIGINT)
-        rest, _ = demo.communicate(timeout=60)
+        rest, _ = demo.communicate(timeout=200)
         assert demo.returncode == 0, rest
     assert len(values) == 2
     assert [value for value in values if value in output + rest + told] == []
-    assert room.is_empty()
+    room.await_empty()
 
 
 def _ledgers_version(show: str) -> str:
@@ -187,14 +201,14 @@ def test_ctrl_c_in_the_middle_removes_everything(room: Room) -> None:
     with room.start() as demo:
         read_until(demo.stdout, "1. The infrastructure")
         demo.send_signal(signal.SIGINT)
-        rest, _ = demo.communicate(timeout=60)
+        rest, _ = demo.communicate(timeout=200)
         assert demo.returncode == 130
     assert "stopped before its end" in rest
-    assert room.is_empty()
+    room.await_empty()
 
 
 def test_a_cluster_of_yours_is_left_as_it_was(room: Room, control_plane: ControlPlane) -> None:
-    before = names(control_plane)
+    before = settled_names(control_plane)
     kubeconfig = a_common_kubeconfig(control_plane, room.folder)
     code, output = room.play("--cluster", str(kubeconfig))
     assert code == 0, output
@@ -202,7 +216,7 @@ def test_a_cluster_of_yours_is_left_as_it_was(room: Room, control_plane: Control
     assert not shows_a_value(output)
     assert names(control_plane) == before
     kubeconfig.unlink()
-    assert room.is_empty()
+    room.await_empty()
 
 
 def test_a_cluster_that_has_the_definition_is_refused(room: Room, served_cluster: Cluster) -> None:
@@ -210,7 +224,7 @@ def test_a_cluster_that_has_the_definition_is_refused(room: Room, served_cluster
     assert code == 1
     assert "has the definition externalsecrets.kubernetes-client.io" in output
     assert "leave out --cluster" in output
-    assert room.is_empty()
+    room.await_empty()
 
 
 def test_what_somebody_else_made_is_neither_used_nor_deleted(
@@ -218,16 +232,16 @@ def test_what_somebody_else_made_is_neither_used_nor_deleted(
 ) -> None:
     theirs = {"metadata": {"name": "hark-reconciler"}, "rules": []}
     control_plane.request("POST", f"{RBAC}/clusterroles", theirs)
-    before = names(control_plane)
+    before = settled_names(control_plane)
     code, output = room.play("--cluster", str(control_plane.admin_kubeconfig))
     assert code == 1
     assert "clusterroles/hark-reconciler exists already" in output
     assert names(control_plane) == before
-    assert room.is_empty()
+    room.await_empty()
 
 
 def test_the_definition_stays_while_it_serves_others(control_plane: ControlPlane) -> None:
-    before = names(control_plane)
+    before = settled_names(control_plane)
     with Stage(Screen(), control_plane.admin_kubeconfig) as stage:
         stage.install_rights()
         stage.install_definition()

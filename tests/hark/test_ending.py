@@ -55,7 +55,7 @@ def test_a_client_that_cannot_be_closed_does_not_hold_up_the_end(
 ) -> None:
     begun = time.monotonic()
     wind_down(half, threading.Event(), lambda: _wait(hanging), SHORT)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
 
 
 def test_the_clients_are_closed_after_the_lead_was_released(half: Half) -> None:

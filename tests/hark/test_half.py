@@ -26,7 +26,7 @@ from hark.half import Half
 from hark.serve import Served
 from hark.settings import Settings, read_settings
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 SCHEMA = f"/openapi/v3{GROUP_PATH}"
 COLLECTION = f"{GROUP_PATH}/externalsecrets"
 CANARY = "canary-7d1f"

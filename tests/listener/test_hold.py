@@ -12,7 +12,7 @@ from listener.hold import Hold
 from listener.metrics import ListenerMetrics
 from listener.sources.contract import Delivery
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 BROKEN = Retry("the queue does not answer", reason="QueueUnavailable")
 
 

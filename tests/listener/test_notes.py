@@ -23,7 +23,7 @@ ENTRY = "secretsmanager/eu-west-1/db#AWSCURRENT"
 ONE = ("shop", "one")
 TWO = ("shop", "two")
 ELSEWHERE = ("bank", "one")
-PATIENCE = 10.0
+PATIENCE = 60.0
 AWAY = ApiRetry("away", HTTPStatus.SERVICE_UNAVAILABLE)
 STRANGE = ApiRetry("an admission webhook failed", HTTPStatus.INTERNAL_SERVER_ERROR)
 

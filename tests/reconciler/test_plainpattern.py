@@ -82,4 +82,5 @@ def test_many_gaps_cost_no_more_than_the_text_is_long() -> None:
     assert plain is not None
     began = time.process_time()
     assert not plain.permits("a" * 2048)
-    assert time.process_time() - began < 0.1
+    # One way through the gaps after the other would take years.
+    assert time.process_time() - began < 5

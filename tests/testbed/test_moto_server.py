@@ -46,7 +46,7 @@ def test_an_event_on_the_bus_reaches_the_queue_of_its_rule(moto: Moto, aws_accou
     bus.put_targets(Rule="changes", Targets=[target])
     event = {"Source": "aws.secretsmanager", "DetailType": "change", "Detail": '{"a": 1}'}
     bus.put_events(Entries=[event])
-    messages = queues.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    messages = queues.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
     assert [json.loads(message["Body"])["detail"] for message in messages] == [{"a": 1}]
 
 

@@ -23,7 +23,7 @@ def test_children_and_their_folder_go_when_their_parent_is_killed() -> None:
         pid, folder = parent.stdout.readline().decode().split()
         child = psutil.Process(int(pid))
         parent.send_signal(signal.SIGKILL)
-    child.wait(timeout=10)
+    child.wait(timeout=60)
     assert not Path(folder).exists()
 
 
@@ -39,7 +39,7 @@ def test_the_log_tells_what_a_child_said_before_it_ended() -> None:
     group = ProcessGroup("hark-test-")
     try:
         child = group.start("talker", ["sh", "-c", "echo why it failed >&2; exit 3"])
-        child.wait(timeout=10)
+        child.wait(timeout=60)
         assert group.log_tail("talker") == "why it failed"
         assert how_it_ended(child) == "ended with exit code 3"
     finally:

@@ -69,19 +69,24 @@ def test_tests_are_told_to_build_the_programs_first_instead_of_waiting() -> None
 
 
 def test_two_fillers_of_the_cache_take_turns() -> None:
-    entered = threading.Event()
+    entered, told = threading.Event(), threading.Event()
     lines: list[str] = []
 
+    def tell(line: str) -> None:
+        lines.append(line)
+        told.set()
+
     def fill() -> None:
-        with cache.scratch_folder(lines.append):
+        with cache.scratch_folder(tell):
             entered.set()
 
     with cache.scratch_folder(say_nothing) as folder:
         other = threading.Thread(target=fill)
         other.start()
-        assert not entered.wait(0.2)
+        assert told.wait(60)
+        assert not entered.is_set()
         assert folder.exists()
-    other.join(timeout=10)
+    other.join(timeout=60)
     assert entered.is_set()
     assert lines == ["another process is filling the cache; waiting for it"]
 

@@ -16,6 +16,7 @@ from testbed import actions
 from testbed.cluster import Cluster
 from testbed.proxy import WireProxy
 from testbed.request import Request, any_request, aws, calls, watches
+from worlds.spine import await_until
 
 
 class Upstream(http.server.ThreadingHTTPServer):
@@ -78,7 +79,7 @@ def proxy(upstream: Upstream) -> Iterator[WireProxy]:
 @pytest.fixture
 def client(proxy: WireProxy) -> Iterator[http.client.HTTPConnection]:
     address = proxy.url.removeprefix("http://")
-    with contextlib.closing(http.client.HTTPConnection(address, timeout=10)) as connection:
+    with contextlib.closing(http.client.HTTPConnection(address, timeout=60)) as connection:
         yield connection
 
 
@@ -149,6 +150,7 @@ def test_a_withheld_answer_is_work_done_that_the_client_does_not_hear_of(
 ) -> None:
     proxy.when(any_request, actions.withhold_answer)
     client.request("POST", "/a", "work")
+    await_until(lambda: [entry.status for entry in proxy.log], lambda seen: seen == [201], "worked")
     client.sock.settimeout(0.3)
     with pytest.raises(TimeoutError):
         client.getresponse()
@@ -206,14 +208,14 @@ def test_a_process_can_be_killed_before_or_after_the_server_did_its_work(
     started = threading.Event()
 
     def kill() -> None:
-        started.wait(10)
+        started.wait(60)
         victims[0].kill()
-        victims[0].wait(10)
+        victims[0].wait(60)
 
     proxy.when(any_request, moment(kill, then=actions.hang_up))
     victims.append(subprocess.Popen([sys.executable, "-c", program, proxy.url]))
     started.set()
-    assert victims[0].wait(20) == -signal.SIGKILL
+    assert victims[0].wait(60) == -signal.SIGKILL
     assert upstream.bodies == ([b"work"] if moment is actions.after else [])
 
 
@@ -236,7 +238,7 @@ def test_a_server_that_is_away_looks_like_a_broken_connection() -> None:
         port = nobody.getsockname()[1]
         with WireProxy(f"http://127.0.0.1:{port}") as proxy:
             address = proxy.url.removeprefix("http://")
-            client = http.client.HTTPConnection(address, timeout=10)
+            client = http.client.HTTPConnection(address, timeout=60)
             with contextlib.closing(client), pytest.raises(http.client.RemoteDisconnected):
                 post(client, "x")
 
@@ -265,7 +267,7 @@ def test_a_kubernetes_watch_passes_event_by_event_and_can_be_cut(
     kubeconfig = json.loads(cluster.admin_kubeconfig_through(cluster_proxy.url).read_text())
     token = kubeconfig["users"][0]["user"]["token"]
     address = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("http://")
-    client = http.client.HTTPConnection(address, timeout=10)
+    client = http.client.HTTPConnection(address, timeout=60)
     with contextlib.closing(client):
         client.request("GET", f"{path}?watch=true", headers={"Authorization": f"Bearer {token}"})
         events = client.getresponse()

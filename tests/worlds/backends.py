@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CURRENT = Selector(Select.LABEL, "AWSCURRENT")
 LATEST = Selector(Select.LATEST)
 SETTINGS = AwsSettings(connect_timeout=5, read_timeout=20)
-RETRY_AFTER = 7
+RETRY_AFTER = 70
 """Seconds that a throttled answer asks to wait, in whatever form the system has for it."""
 
 

@@ -208,17 +208,18 @@ def test_an_answer_beyond_the_timeout_is_not_waited_for(
     began = time.monotonic()
     with closing(remote_world.backend_at(silent_address, timeout=0.3)) as backend:
         _assert_unreachable(backend.read([one])[one.entry])
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_many_keys_wait_for_a_silent_server_but_once(
     remote_world: RemoteWorld, silent_address: str
 ) -> None:
-    references = [remote_world.current(f"k{number}") for number in range(50)]
+    references = [remote_world.current(f"k{number}") for number in range(200)]
     began = time.monotonic()
     with closing(remote_world.backend_at(silent_address, timeout=0.3)) as backend:
         answers = backend.read(references)
-    assert time.monotonic() - began < 10
+    # Each for itself they would wait for a minute.
+    assert time.monotonic() - began < 40
     assert set(answers) == {one.entry for one in references}
     for found in answers.values():
         _assert_unreachable(found)
