@@ -65,6 +65,13 @@ def in_place_of(standing: Heard | None, note: Heard) -> Heard:
     return replace(note, id=_short(f"{note.id}+{digest}"), version=None)
 
 
+def joined(earlier: Heard, note: Heard) -> Heard:
+    """One note for two changes that come together, of one message perhaps, in no certain order."""
+    if earlier.id != note.id:
+        return in_place_of(earlier, note)
+    return note if earlier.version == note.version else replace(note, version=None)
+
+
 def _is_told(reference: Reference, event: ChangeEvent) -> bool:
     """Whether the event's version is what this reference reads now."""
     if event.change is not Change.VALUE:

@@ -18,7 +18,7 @@ import structlog
 from externalsecret.errors import whereabouts
 from externalsecret.ledger import Heard
 from externalsecret.reflect import Key
-from listener.concern import note_of
+from listener.concern import joined, note_of
 from listener.ear import Ear
 from listener.errand import Errand
 from listener.hold import Hold
@@ -99,8 +99,9 @@ class Hearer:
             # Before the look-up: a reader that appears in between finds it there.
             self._ear.recent.remember(event, self._source.via)
             for target in self._ear.index.lookup(event):
+                place = (target.key, target.reference.entry)
                 note = note_of(target.reference, event, self._source.via)
-                found[target.key, target.reference.entry] = (target, note)
+                found[place] = (target, joined(found[place][1], note) if place in found else note)
         if not found:
             return None
         notes: defaultdict[Key, dict[str, Heard]] = defaultdict(dict)

@@ -5,7 +5,7 @@ import pytest
 from externalsecret.identity import parameter, secrets_manager
 from externalsecret.ledger import Heard
 from externalsecret.reference import Reference, Select, Selector
-from listener.concern import concerns, in_place_of, note_of
+from listener.concern import concerns, in_place_of, joined, note_of
 from listener.messages.meaning import Change, ChangeEvent
 
 CURRENT = Selector(Select.LABEL, "AWSCURRENT")
@@ -160,3 +160,22 @@ def test_a_note_that_hides_an_uncovered_one_of_another_version_names_none() -> N
 
 def test_a_repeated_note_does_not_bring_back_the_version_that_was_left_out() -> None:
     assert in_place_of(_heard("b", None), _heard("b", "v1")) == _heard("b", None)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "version"),
+    [
+        (("a", "v2"), ("b", "v1"), None),
+        (("a", "v2"), ("b", "v2"), "v2"),
+        (("a", "v2"), ("a", "v1"), None),
+        (("a", None), ("a", "v1"), None),
+        (("a", "v1"), ("a", "v1"), "v1"),
+    ],
+)
+def test_two_changes_in_one_note_name_a_version_only_where_both_name_it(
+    earlier: tuple[str, str | None], later: tuple[str, str | None], version: str | None
+) -> None:
+    """Which of two comes later, the order in one message does not tell."""
+    note = joined(_heard(*earlier), _heard(*later))
+    assert note.version == version
+    assert note.id.partition("+")[0] == later[0]

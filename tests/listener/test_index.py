@@ -3,6 +3,7 @@
 import threading
 import tracemalloc
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -397,6 +398,31 @@ def test_a_change_heard_before_its_reader_is_noted_when_the_reader_appears() -> 
     ((key, notes),) = missed
     assert key == ("shop", "one")
     assert [note.id for note in notes.values()] == ["e1"]
+
+
+def test_of_two_changes_before_its_reader_appears_neither_hides_the_other() -> None:
+    recent = Recent()
+    reader = _reader_of("db")
+    for identity, version in (("e2", "v2"), ("e1", "v1")):
+        event = replace(_event(secrets_manager("db")), id=identity, version=version)
+        recent.remember(replace(event, label="AWSCURRENT"), "sqs")
+    note = recent.note_for(reader)
+    assert note is not None
+    assert note.id.startswith("e1+")
+    assert note.version is None
+
+
+def test_two_changes_of_one_id_are_both_remembered() -> None:
+    recent = Recent()
+    for name in ("db", "other"):
+        recent.remember(_event(secrets_manager(name)), "sqs")
+    for name in ("db", "other"):
+        assert recent.note_for(_reader_of(name)) is not None
+
+
+def _reader_of(name: str) -> Reference:
+    (reference,) = read_manifest(_object("one", name)["spec"], DEFAULTS).references.values()
+    return reference
 
 
 def test_one_id_for_two_secrets_upsets_nobody() -> None:

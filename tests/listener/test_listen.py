@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from externalsecret.dialect.contract import Defaults
 from externalsecret.errors import Retry
+from externalsecret.identity import secrets_manager
 from externalsecret.kubeapi import ApiRefusal, ApiRetry
 from externalsecret.manifest import read_manifest
 from externalsecret.reflect import Key
@@ -24,7 +25,7 @@ from listener.hold import Hold
 from listener.index import Index
 from listener.listen import MOST_HELD, Listener
 from listener.messages import aws
-from listener.messages.meaning import Meaning
+from listener.messages.meaning import Change, ChangeEvent, Meaning
 from listener.messages.testmessage import marked_event
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
@@ -386,6 +387,26 @@ def test_several_labels_of_one_call_note_each_reader_once(desk: Desk) -> None:
     desk.write_notes()
     (patch,) = desk.api.made("PATCH")
     assert len(patch.body["status"]["keys"]) == 2
+    assert desk.acked() == [0]
+
+
+def test_a_message_of_two_versions_says_of_neither_that_it_is_current(desk: Desk) -> None:
+    """v1 is what the Secret holds: with it in the note, the ledger would look covered."""
+    desk.add("app", "db")
+
+    def of_both(_delivery: Delivery) -> tuple[ChangeEvent, ...]:
+        secret = secrets_manager("db")
+        return tuple(
+            ChangeEvent(secret, Change.VALUE, identity, "", version, "AWSCURRENT")
+            for identity, version in (("e2", "v2"), ("e1", "v1"))
+        )
+
+    desk.with_parse(of_both)
+    desk.take("both")
+    desk.write_notes()
+    (note,) = desk.index.standing(("shop", "app")).uncovered.values()
+    assert note.version is None
+    assert note.id.startswith("e1+")
     assert desk.acked() == [0]
 
 
