@@ -132,10 +132,14 @@ class Wired:
 
     # Messages.
 
-    def label_moved(self, name: str, version: str, event_id: str) -> str:
-        """The body of a native event, in the words of EventBridge."""
+    def label_moved(
+        self, name: str, version: str, event_id: str, *, account: str = "", region: str = ""
+    ) -> str:
+        """The body of a native event, in the words of EventBridge; from our own place, if none is
+        named.
+        """
         detail = {"name": name, "labelUpdated": "AWSCURRENT", "versionId": version}
-        return self._event("Secret Label Updated", event_id, detail)
+        return self._event("Secret Label Updated", event_id, detail, account, region)
 
     def put_recorded(self, name: str, version: str, event_id: str) -> str:
         """The body of what CloudTrail recorded of PutSecretValue."""
@@ -148,7 +152,14 @@ class Wired:
         }
         return self._event(_CALL_TYPE, event_id, detail)
 
-    def _event(self, detail_type: str, event_id: str, detail: Mapping[str, Any]) -> str:
+    def _event(
+        self,
+        detail_type: str,
+        event_id: str,
+        detail: Mapping[str, Any],
+        account: str = "",
+        region: str = "",
+    ) -> str:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return json.dumps(
             {
@@ -156,9 +167,9 @@ class Wired:
                 "id": event_id,
                 "detail-type": detail_type,
                 "source": "aws.secretsmanager",
-                "account": self.spine.account,
+                "account": account or self.spine.account,
                 "time": now,
-                "region": self.spine.region,
+                "region": region or self.spine.region,
                 "resources": [],
                 "detail": detail,
             }
