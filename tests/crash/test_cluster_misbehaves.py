@@ -1,6 +1,7 @@
 """The cluster goes away, objects come back under their names, halves start anew with all done."""
 
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from testbed.moto import Moto
 from testbed.proxy import WireProxy
 from testbed.request import Head, aws
 from worlds.spine import Spine, await_until
-from worlds.wired import ACKNOWLEDGE, RECEIVE, Wired, status_patch_of
+from worlds.wired import ACKNOWLEDGE, OUTAGE, RECEIVE, Wired, status_patch_of
 
 KEPT_HIDDEN = aws("ChangeMessageVisibilityBatch")
 
@@ -57,7 +58,11 @@ def test_what_comes_while_the_api_server_is_away_is_kept_and_worked_off(
     lonely.aws.wait_for(KEPT_HIDDEN, count=4)
     for name in names[1:]:
         versions[name] = spine.change_and_announce(name, "second")
+    received = lonely.aws.count(RECEIVE)
     lonely.aws.wait_for(KEPT_HIDDEN, count=8)
+    threading.Event().wait(OUTAGE)
+    # Nothing wears out its deliveries meanwhile; a long poll may have been under way.
+    assert lonely.aws.count(RECEIVE) <= received + 1
     assert lonely.aws.count(ACKNOWLEDGE) == 0
     assert lonely.undone() == 3
     assert lonely.dead() == 0

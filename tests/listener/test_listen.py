@@ -613,5 +613,37 @@ def test_changes_that_come_by_threads_all_end_in_the_ledger(desk: Desk) -> None:
         assert sorted(desk.heard(name)) == [f"own-{name}", "shared"]
 
 
+def test_of_a_thousand_changes_at_once_all_are_noted_and_few_are_held(desk: Desk) -> None:
+    """Every tenth message cannot be read, and nothing is acknowledged before no more fits."""
+    names = [f"o{number}" for number in range(10)]
+    for name in names:
+        desk.add(name, f"db-{name}")
+    bodies = [
+        "no message" if turn % 10 == 9 else _moved(f"{name}-{turn}", of=f"db-{name}")
+        for turn in range(100)
+        for name in names
+    ]
+    unreadable = [place for place, body in enumerate(bodies) if body == "no message"]
+    most = 0
+
+    def hold_up(call: Call) -> None:
+        nonlocal most
+        while call.verb == "ack" and most < MOST_HELD:
+            most = max(most, len(desk.hold))
+            time.sleep(0.001)
+        most = max(most, len(desk.hold))
+
+    desk.source.before = hold_up
+    desk.source.put(*bodies)
+    desk.listen()
+    desk.source.await_that(lambda: desk.source.remaining() == unreadable)
+    assert MOST_HELD <= most < MOST_HELD + 10
+    for name in names:
+        (heard,) = desk.heard(name)
+        assert heard.startswith(name)
+    assert desk.count("messages_acted_on_total") >= len(bodies) - len(unreadable)
+    assert len(desk.api.made("PATCH")) < len(bodies)
+
+
 def _parse(delivery: Delivery) -> Meaning:
     return aws.parse(delivery.body, delivery.origin)

@@ -5,6 +5,7 @@ crash probably falls right: the proxy itself kills the process, by the request t
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,8 @@ SINGLE_READ = aws("GetSecretValue")
 LOOK = aws("DescribeSecret")
 RECEIVE = aws("ReceiveMessage")
 ACKNOWLEDGE = aws("DeleteMessageBatch")
+OUTAGE = float(os.environ.get("HARK_TEST_OUTAGE_SECONDS", "0"))
+"""Seconds by which the outages of tests are drawn out: by hand, for they last several timeouts."""
 _BATCH = 10
 """Messages that SQS takes in one call."""
 _CALL_TYPE = "AWS API Call via CloudTrail"
