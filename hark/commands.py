@@ -20,6 +20,7 @@ from typing import Any
 
 from externalsecret import definitions
 from externalsecret.errors import HarkError
+from hark import testevent
 from hark.logs import set_up_logs
 from hark.reaching import BACKEND_VARIABLES
 from hark.settings import read_settings
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         half = _described(commands.add_parser, _sentence(meaning), table, name, help=meaning)
         half.set_defaults(action=_run_half, module=module)
     _add_diff(commands, table)
+    _add_test_event(commands)
     _add_demo(commands)
     meaning = "print the definition of ExternalSecret, for kubectl apply"
     example = "hark crd | kubectl apply --server-side --force-conflicts -f -"
@@ -114,6 +116,16 @@ def _add_diff(commands: Any, table: str) -> None:
         "--timeout", default="2m", metavar="DURATION", help="longest wait for all (default: 2m)"
     )
     diff.set_defaults(action=_run_diff)
+
+
+def _add_test_event(commands: Any) -> None:
+    meaning = testevent.MEANING
+    description = _sentence(meaning)
+    command = _described(
+        commands.add_parser, description, testevent.DETAILS, "test-event", help=meaning
+    )
+    testevent.add_arguments(command)
+    command.set_defaults(action=testevent.run)
 
 
 def _add_demo(commands: Any) -> None:

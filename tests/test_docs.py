@@ -103,7 +103,7 @@ def test_every_make_target_that_is_named_is_one() -> None:
     assert named <= set(rules)
 
 
-@pytest.mark.parametrize("command", sorted(_named(r"\bhark (-*[a-z]+)\b")))
+@pytest.mark.parametrize("command", sorted(_named(r"\bhark (-*[a-z]+(?:-[a-z]+)*)\b")))
 def test_every_command_that_is_named_is_one(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
