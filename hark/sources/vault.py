@@ -54,7 +54,7 @@ class VaultPlan:
 
     @property
     def label(self) -> str:
-        return "vault"
+        return "vault:metadata"
 
     def open(self, surroundings: Surroundings) -> Source:
         from hark.sources.vaulteyes import VaultEyes  # noqa: PLC0415 - the SDK, where it is used

@@ -22,6 +22,7 @@ from listener.sources.vaultinbox import Inbox
 from listener.sources.vaultnews import Eyes
 from listener.sources.vaultpoll import VaultPoll
 
+NAME = "vault:metadata"
 _MOST = 10
 _GLANCE = 0.5
 
@@ -45,7 +46,7 @@ class Pace:
 class VaultSource:
     """Implements Source. `is_leader` is asked before each step."""
 
-    name = "vault"
+    name = NAME
     via = "vault"
     extend_every = 10.0
 
@@ -90,8 +91,7 @@ class VaultSource:
 
     def ack(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """They are noted in the ledgers, with which the next look compares."""
-        self._inbox.drop(deliveries)
-        return ()
+        return self._inbox.drop(deliveries)
 
     def retry(self, deliveries: Sequence[Delivery], after: float) -> None:
         self._inbox.hide(deliveries, after)

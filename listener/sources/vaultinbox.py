@@ -79,13 +79,17 @@ class Inbox:
                     break
             return [self._hand_out(identity) for identity in due]
 
-    def drop(self, deliveries: Sequence[Delivery]) -> None:
-        """These are done with."""
+    def drop(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """These are done with; gives those that are not known, or were handed out again since."""
+        unknown: list[Delivery] = []
         with self._changed:
             for delivery in deliveries:
                 identity = self._identity(delivery)
-                if identity is not None:
+                if identity is None:
+                    unknown.append(delivery)
+                else:
                     del self._items[identity]
+        return unknown
 
     def hide(self, deliveries: Sequence[Delivery], seconds: float) -> None:
         """Hand these out again after so many seconds, and not before."""
@@ -116,7 +120,7 @@ class Inbox:
         item.visible_at = self._clock() + hidden
         return Delivery(
             item.body,
-            f"{item.serial}/{item.attempts}/{identity}",
+            f"{item.serial}/{item.attempts}:{identity}",
             item.attempts,
             item.sent_at,
             Origin(),
@@ -125,8 +129,8 @@ class Inbox:
 
     def _identity(self, delivery: Delivery) -> str | None:
         """The item of a receipt, if it is that of the last time that it was handed out."""
-        serial, attempt, identity = delivery.receipt.split("/", 2)
+        handed_out, _, identity = delivery.receipt.partition(":")
         item = self._items.get(identity)
-        if item is None or (str(item.serial), str(item.attempts)) != (serial, attempt):
+        if item is None or handed_out != f"{item.serial}/{item.attempts}":
             return None
         return identity

@@ -12,13 +12,14 @@ again.
 """
 
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from externalsecret.dialect.vault import V2
-from externalsecret.errors import HarkError
+from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.identity import Backend
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key
@@ -38,7 +39,7 @@ Tell = Callable[[Key, str, str], None]
 
 
 class VaultPoll:
-    """The rounds. For one thread; `hasten` may be called from any."""
+    """The rounds. Threads may share it; one looks at a time."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class VaultPoll:
         self._clock = clock
         self._now = now
         self._jitter = jitter
+        self._lock = threading.RLock()
         self._open: deque[Reference] = deque()
         self._began = float("-inf")
         self._spread = 1.0
@@ -69,12 +71,13 @@ class VaultPoll:
 
     def begin_anew(self) -> None:
         """Forget the rounds so far: another replica may have looked meanwhile."""
-        self._open.clear()
-        self._states.clear()
-        self._told.clear()
-        self._empty.clear()
-        self._count()
-        self._is_hasty = True
+        with self._lock:
+            self._open.clear()
+            self._states.clear()
+            self._told.clear()
+            self._empty.clear()
+            self._count()
+            self._is_hasty = True
 
     def hasten(self) -> None:
         """Compare everything as soon as this round is over."""
@@ -88,6 +91,10 @@ class VaultPoll:
 
     def look(self) -> list[News]:
         """The next few paths. Raises HarkError where Vault cannot be asked at all."""
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> list[News]:
         if not self._open:
             self._begin()
         batch = [self._open.popleft() for _ in range(min(BATCH, len(self._open)))]
@@ -96,7 +103,7 @@ class VaultPoll:
         self._metrics.vault_looks.labels("failed").inc(len(failures))
         if batch and len(failures) == len(batch):
             self._is_hasty = True
-            raise failures[0]
+            raise _told_as_ours(failures[0])
         found: list[News] = []
         for reference in batch:
             look = looks[reference.entry]
@@ -146,3 +153,10 @@ class VaultPoll:
         states = list(self._states.values())
         for state in ("watched", "gone", "denied"):
             self._metrics.vault_paths.labels(state).set(states.count(state))
+
+
+def _told_as_ours(error: HarkError) -> HarkError:
+    said = f"The metadata in Vault cannot be looked at. {error.message}"
+    if isinstance(error, Retry):
+        return Retry(said, reason=error.reason, after=error.after)
+    return GiveUp(said, reason=error.reason)

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from testbed.actions import before, hang_up
 from testbed.openbao import Bao
 from testbed.proxy import WireProxy
+from testbed.request import Head
 from worlds.spine import Spine, await_until, unique
 from worlds.vaultwatch import NOTES, READS, VaultWatch, asks_for_values
 
 VERSION = "version"
+
+
+def is_note(head: Head) -> bool:
+    return head.method == "PATCH" and "/externalsecrets/" in head.path
 
 
 @pytest.fixture
@@ -58,40 +64,20 @@ def test_a_write_reaches_its_secret_with_one_value_read_and_touches_no_other_mou
     assert listener.metric(NOTES) == 2
     assert spine.get("other")["metadata"]["resourceVersion"] == others
     assert listener.metric("hark_listener_vault_paths") == 2
-    assert watch.wire.count(asks_for_values) == 0
-
-
-def test_a_restart_of_the_listener_with_everything_synced_writes_nothing(
-    watch: VaultWatch,
-) -> None:
-    watch.write("app", "one")
-    watch.reconciler()
-    watch.apply("app", "app")
-    watch.spine.await_data("app", app=b"one")
-    first = watch.listener()
-    watch.write("app", "two")
-    watch.spine.await_data("app", app=b"two")
-    await_until(
-        lambda: watch.synced("app"),
-        lambda leaf: leaf["synced"]["note"] == leaf["heard"]["id"],
-        "the note is covered",
-    )
-    first.kill()
-    before = watch.spine.get("app")["metadata"]["resourceVersion"]
-    second = watch.listener()
-    _rounds(watch, 3)
-    assert second.metric(NOTES) == 0
-    assert watch.spine.get("app")["metadata"]["resourceVersion"] == before
-
-
-def test_what_was_written_while_no_listener_ran_is_found(watch: VaultWatch) -> None:
-    watch.write("app", "one")
-    watch.reconciler()
-    watch.apply("app", "app")
-    watch.spine.await_data("app", app=b"one")
-    watch.write("app", "two")
+    # A restart with everything synced writes nothing, and finds what was written meanwhile.
+    listener.kill()
+    before = [spine.get(name)["metadata"]["resourceVersion"] for name in ("app", "twin", "other")]
+    listener = watch.listener()
+    _rounds(watch, 6)
+    assert listener.metric(NOTES) == 0
+    after = [spine.get(name)["metadata"]["resourceVersion"] for name in ("app", "twin", "other")]
+    assert after == before
+    listener.kill()
+    watch.write("app", "three")
     watch.listener()
-    watch.spine.await_data("app", app=b"two")
+    for name in ("app", "twin"):
+        spine.await_data(name, app=b"three")
+    assert watch.wire.count(asks_for_values) == 0
 
 
 def test_a_deletion_is_said_and_the_secret_stays_until_it_is_undone(watch: VaultWatch) -> None:
@@ -124,26 +110,17 @@ def test_a_deletion_is_said_and_the_secret_stays_until_it_is_undone(watch: Vault
     await_until(lambda: listener.metric(NOTES), lambda notes: notes == 1, "the return is noted")
     _rounds(watch, 3)
     assert listener.metric(NOTES) == 1
-
-
-def test_a_path_whose_metadata_was_deleted_and_written_anew_is_read_anew(
-    watch: VaultWatch,
-) -> None:
-    watch.write("app", "one")
-    watch.reconciler()
-    watch.apply("app", "app")
-    watch.spine.await_data("app", app=b"one")
-    watch.listener()
+    # All of the path goes, and what is written there anew counts from 1 again.
     watch.ask("DELETE", "metadata", "app")
-    watch.spine.await_reason("app", "NotFound")
-    assert watch.spine.data("app") == {"app": b"one"}
+    spine.await_reason("app", "NotFound")
+    assert spine.data("app") == {"app": b"one"}
     watch.write("app", "made anew")
-    watch.spine.await_data("app", app=b"made anew")
+    spine.await_data("app", app=b"made anew")
 
 
 def test_a_denied_path_is_counted_and_said_once(watch: VaultWatch) -> None:
     spine = watch.spine
-    watch.allow("read", watch.mount)
+    watch.watch_alone(watch.mount)
     watch.write("app", "one")
     watch.write("app", "one", mount=watch.other)
     watch.reconciler()
@@ -163,7 +140,7 @@ def test_a_denied_path_is_counted_and_said_once(watch: VaultWatch) -> None:
     # The neighbour is watched all the same, and the path itself once it may be.
     watch.write("app", "two")
     spine.await_data("good", app=b"two")
-    watch.allow("read", watch.mount, watch.other)
+    watch.watch_alone(watch.mount, watch.other)
     watch.write("app", "two", mount=watch.other)
     spine.await_data("bad", app=b"two")
 
@@ -190,7 +167,9 @@ def test_a_token_that_ends_is_replaced(watch: VaultWatch) -> None:
     assert listener.metric("hark_listener_source_failures_total") == 0
 
 
-def test_of_two_listeners_one_asks_and_the_other_takes_over(watch: VaultWatch, bao: Bao) -> None:
+def test_of_two_listeners_one_asks_and_when_it_is_killed_the_other_takes_over(
+    watch: VaultWatch, bao: Bao
+) -> None:
     name = unique("listener")
     watch.write("app", "one")
     watch.reconciler()
@@ -204,8 +183,32 @@ def test_of_two_listeners_one_asks_and_the_other_takes_over(watch: VaultWatch, b
         assert not idle.log
         assert leader.metric("hark_listener_vault_leader") == 1
         assert follower.metric("hark_listener_vault_leader") == 0
-        # It gives the lease back.
-        leader.terminate()
+        leader.kill()
         watch.write("app", "two")
-        watch.spine.await_data("app", app=b"two")
+        # A lease that nobody renews is free after 15 s.
+        await_until(
+            lambda: watch.spine.data("app"),
+            lambda data: data == {"app": b"two"},
+            "the other replica has heard it",
+            patience=90.0,
+        )
         assert follower.metric("hark_listener_vault_leader") == 1
+
+
+def test_a_listener_that_is_killed_between_look_and_note_loses_nothing(
+    watch: VaultWatch, cluster_proxy: WireProxy
+) -> None:
+    watch.write("app", "one")
+    reconciler = watch.reconciler()
+    watch.apply("app", "app")
+    watch.spine.await_data("app", app=b"one")
+    reads = reconciler.metric(READS)
+    listener = watch.listener(server=cluster_proxy.url)
+    _rounds(watch, 1)
+    cluster_proxy.when(is_note, before(listener.kill, then=hang_up))
+    watch.write("app", "two")
+    listener.wait(60.0)
+    assert "heard" not in watch.synced("app")
+    watch.listener()
+    watch.spine.await_data("app", app=b"two")
+    assert reconciler.metric(READS) == reads + 1

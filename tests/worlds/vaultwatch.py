@@ -2,6 +2,7 @@
 a reconciler with one that reads values, and the wire of each.
 """
 
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from testbed.proxy import WireProxy
 from testbed.request import Head
 from worlds.spine import Spine
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "sources" / "vault.md"
+POLICY = re.compile(r"^```hcl\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOTES = "hark_listener_notes_written_total"
 READS = "hark_reconciler_value_reads_total"
 
@@ -36,7 +39,7 @@ class VaultWatch:
         bao.mount(self.mount, 2)
         bao.mount(self.other, 2)
         self.policy = f"watch-{name}"
-        self.allow("read", self.mount, self.other)
+        self.watch_alone(self.mount, self.other)
         bao.policy(f"read-{name}", {f"{mount}/*": ["read"] for mount in (self.mount, self.other)})
         self.auth = f"approle-{name}"
         self._folder = folder
@@ -67,13 +70,18 @@ class VaultWatch:
         }
         return {"HARK_VAULT_AUTH": "approle", **named}
 
-    def allow(self, capability: str, *mounts: str) -> None:
-        """What the listener may do with the metadata of these mounts, and no others."""
-        self.bao.policy(self.policy, {f"{mount}/metadata/*": [capability] for mount in mounts})
+    def watch_alone(self, *mounts: str) -> None:
+        """Give the listener the policy of the docs for these mounts, and no others."""
+        (text,) = POLICY.findall(PAGE.read_text(encoding="utf-8"))
+        policy = "".join(text.replace('"secret/', f'"{mount}/') for mount in mounts)
+        self.bao.request("PUT", f"sys/policies/acl/{self.policy}", {"policy": policy})
 
-    def listener(self, **env: str) -> HarkProcess:
+    def listener(self, *, server: str | None = None, **env: str) -> HarkProcess:
+        """`server` may name a proxy before the API server."""
         address = {"VAULT_ADDR": self.wire.url}
-        return self.spine.listener(environment={**self.listener_env, **address, **env})
+        return self.spine.listener(
+            environment={**self.listener_env, **address, **env}, server=server
+        )
 
     def reconciler(self, **env: str) -> HarkProcess:
         address = {"VAULT_ADDR": self.reads.url}
