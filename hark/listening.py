@@ -30,6 +30,7 @@ from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
 from listener.recent import Recent
 from listener.rights import may_note
+from listener.sourcehealth import SourceHealth, Tell, tell_nobody
 from listener.sources.contract import Source
 
 log = structlog.get_logger()
@@ -81,7 +82,15 @@ def start(half: Half) -> Callable[[], None]:
         half.reflect(path, index)
     for number in range(settings.workers):
         half.spawn(f"notes-{number}", notes.run)
-    ear = Ear(index, recent, notes, metrics, half.is_fresh, half.stop)
+    ear = Ear(
+        index,
+        recent,
+        notes,
+        metrics,
+        half.is_fresh,
+        half.stop,
+        tell=tell_nobody if settings.pod is None else _teller(recorder, settings.pod),
+    )
     if not settings.sources:
         log.warning(
             "listener.deaf",
@@ -114,34 +123,46 @@ def start(half: Half) -> Callable[[], None]:
     return end
 
 
+def _teller(recorder: Recorder, pod: ObjectRef) -> Tell:
+    """Says it in an Event on the Pod that this is."""
+
+    def tell(reason: str, message: str, *, is_bad: bool) -> None:
+        recorder.record(pod, "Warning" if is_bad else "Normal", reason, message)
+
+    return tell
+
+
 def _listen(
     plan: SourcePlan, half: Half, ear: Ear, surroundings: Surroundings, holds: list[Hold]
 ) -> None:
     """Open one source, then listen to it until the stop: by threads that, started again after a
     fault, go on with the same source and with what is held of it.
     """
-    source = _open(plan, half, ear, surroundings)
+    health = SourceHealth(plan.label, ear.metrics, ear.tell)
+    source = _open(plan, half, health, surroundings)
     if source is None:
         return
     hold = Hold(source, ear.metrics)
     holds.append(hold)
     half.spawn(f"hold {source.name}", hold.run)
     try:
-        half.spawn(f"source {source.name}", Listener(source, plan.parse, hold, ear).run)
+        half.spawn(f"source {source.name}", Listener(source, plan.parse, hold, ear, health).run)
     except Exception:
         # The thread starts again with a new hold; what this one holds comes back by itself.
         hold.close(0.0)
         raise
 
 
-def _open(plan: SourcePlan, half: Half, ear: Ear, surroundings: Surroundings) -> Source | None:
+def _open(
+    plan: SourcePlan, half: Half, health: SourceHealth, surroundings: Surroundings
+) -> Source | None:
     """The opened source; tried until it can be opened. None when stopped before."""
     wait = 1.0
     while not half.stop.is_set():
         try:
             return plan.open(surroundings)
         except HarkError as error:
-            ear.metrics.source_failures.labels(plan.label, error.reason).inc()
+            health.failed(error)
             log.warning("source.failed", source=plan.label, error=str(error), retry_in=wait)
             half.stop.wait(wait)
             wait = min(60.0, wait * 2)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from externalsecret.dialect.contract import Defaults
 from externalsecret.dialect.google import is_project
 from externalsecret.duration import format_duration
+from externalsecret.kubeevents import ObjectRef
 from hark.bytesize import parse_bytes
 from hark.environment import DEFAULTS, Environment, refusal
 from hark.formerly import ignored_variables
@@ -73,6 +74,8 @@ class Settings:
     """None: as the pod that this runs in."""
     identity: str
     namespace: str
+    pod: ObjectRef | None
+    """The Pod that this is; None where nobody says."""
     leader_election: bool
     workers: int
     cache_bytes: int
@@ -132,6 +135,7 @@ def read_settings(
         kubeconfig=_kubeconfig(read),
         identity=_identity(read, hostname),
         namespace=_own_namespace(read, namespace_file),
+        pod=_pod(read, _own_namespace(read, namespace_file)),
         leader_election=read.choice("HARK_LEADER_ELECTION", _SWITCH),
         workers=read.whole("HARK_WORKERS", 1, 64),
         cache_bytes=_cache_bytes(read),
@@ -229,6 +233,11 @@ def _identity(read: Environment, hostname: Callable[[], str]) -> str:
         return name
     # Outside a pod two may run on one host, and must not take each other for themselves.
     return f"{name}-{os.getpid()}"
+
+
+def _pod(read: Environment, namespace: str) -> ObjectRef | None:
+    name, uid = read.given("POD_NAME"), read.given("POD_UID")
+    return ObjectRef(namespace, name, uid, "v1", "Pod") if name else None
 
 
 def _own_namespace(read: Environment, file: Path) -> str:

@@ -103,6 +103,11 @@ VARIABLES = (
         "Namespace of the lease. Outside a pod: default.",
     ),
     Variable(
+        "POD_UID",
+        "",
+        "The pod's metadata.uid, by which kubectl describe finds the Events of a failing source.",
+    ),
+    Variable(
         "HARK_LEADER_ELECTION",
         "true",
         "false: no lease; then never run two reconcilers.",

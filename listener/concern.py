@@ -21,10 +21,7 @@ def concerns(reference: Reference, event: ChangeEvent) -> bool:
     The name is checked by the caller for paths (they are filed by prefix); here the scope, and for
     single secrets the name too.
     """
-    if reference.selector.is_path():
-        if not reference.secret.shares_scope(event.secret):
-            return False
-    elif not reference.secret.matches(event.secret):
+    if not is_of(reference, event):
         return False
     if event.change is not Change.VALUE:
         return True
@@ -33,6 +30,13 @@ def concerns(reference: Reference, event: ChangeEvent) -> bool:
     if reference.selector.select is Select.LABEL and event.label is not None:
         return reference.selector.value in _moved(event.label)
     return True
+
+
+def is_of(reference: Reference, event: ChangeEvent) -> bool:
+    """Whether the event speaks of what this reference names, whichever version it reads of it."""
+    if reference.selector.is_path():
+        return reference.secret.shares_scope(event.secret)
+    return reference.secret.matches(event.secret)
 
 
 def note_of(reference: Reference, event: ChangeEvent, via: str) -> Heard:

@@ -12,6 +12,7 @@ from listener.index import Index
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
 from listener.recent import Recent
+from listener.sourcehealth import Tell, tell_nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,5 @@ class Ear:
     is_fresh: Callable[[], bool]
     stop: threading.Event
     now: Callable[[], float] = time.time
+    tell: Tell = tell_nobody
+    """Where it is said that a source fails."""

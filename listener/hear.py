@@ -88,12 +88,14 @@ class Hearer:
         events = [_identified(event, delivery) for event in meaning]
         notes = self._match(events)
         if notes is None:
-            return self._ignored(IgnoredReason.UNUSED_SECRET)
+            return self._ignored(self._why_unused(events))
+        if not notes:
+            return self._ignored(IgnoredReason.DUPLICATE)
         self._note(slim, events, notes)
         return Fate.BEING_NOTED
 
     def _match(self, events: Sequence[ChangeEvent]) -> dict[Key, dict[str, Heard]] | None:
-        """What has to be noted where; None when the events concern nobody."""
+        """What has to be noted where: nothing if all have it, None if the events concern nobody."""
         found: dict[tuple[Key, str], tuple[Target, Heard]] = {}
         for event in events:
             # Before the look-up: a reader that appears in between finds it there.
@@ -110,6 +112,13 @@ class Hearer:
                 notes[key][entry] = note
         return notes
 
+    def _why_unused(self, events: Sequence[ChangeEvent]) -> IgnoredReason:
+        """The reason that says most about them."""
+        reasons = {self._ear.index.why_unused(event) for event in events}
+        if IgnoredReason.OTHER_VERSION in reasons:
+            return IgnoredReason.OTHER_VERSION
+        return min(reasons)
+
     def _note(
         self,
         delivery: Delivery,
@@ -118,8 +127,6 @@ class Hearer:
     ) -> None:
         self._ear.metrics.acted_on.labels(self._source.name).inc()
         errand = Errand(len(notes), lambda noted: self._settle(delivery, events, noted=noted))
-        if not notes:
-            self._settle(delivery, events, noted=True)
         for key, heard in notes.items():
             self._ear.notes.submit(key, heard, errand.part_done)
         log.info(

@@ -30,23 +30,39 @@ class Hold:
         metrics: ListenerMetrics,
         *,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` counts seconds, `now` is the time of day by which queues tell `sent_at`."""
         self._source = source
         self._metrics = metrics
         self._clock = clock
+        self._now = now
         self._changed = threading.Condition()
         self._held: dict[str, Delivery] = {}
+        self._unnoted: dict[str, float] = {}
+        """Since when, by the time of day."""
         self._finished: list[Delivery] = []
         self._closed = False
         self._extend_at = clock() + source.extend_every
+        metrics.oldest.labels(source.name).set_function(self.oldest)
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def oldest(self) -> float:
+        """Seconds since the queue took the oldest message that is not noted yet (since we took it,
+        where the queue does not say); 0 where there is none.
+        """
+        with self._changed:
+            since = min(self._unnoted.values(), default=None)
+        return 0.0 if since is None else max(0.0, self._now() - since)
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Hold these from now on."""
         with self._changed:
             self._held.update((delivery.receipt, delivery) for delivery in deliveries)
+            now = self._now()
+            self._unnoted.update((one.receipt, one.sent_at or now) for one in deliveries)
             # The source may have learned just now how long it hides messages.
             self._extend_at = min(self._extend_at, self._clock() + self._source.extend_every)
             self._tell()
@@ -55,6 +71,8 @@ class Hold:
         """All that these announced is noted, or asks for nothing: acknowledge them."""
         with self._changed:
             self._finished.extend(deliveries)
+            for delivery in deliveries:
+                self._unnoted.pop(delivery.receipt, None)
             self._changed.notify()
 
     def drop(self, deliveries: Sequence[Delivery]) -> None:
@@ -62,6 +80,7 @@ class Hold:
         with self._changed:
             for delivery in deliveries:
                 self._held.pop(delivery.receipt, None)
+                self._unnoted.pop(delivery.receipt, None)
             self._tell()
 
     def close(self, patience: float) -> None:

@@ -24,8 +24,8 @@ from externalsecret.ledger import Heard, Ledger, is_covered, read_ledger
 from externalsecret.manifest import Manifest, is_managed, read_manifest
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
-from listener.concern import concerns
-from listener.messages.meaning import ChangeEvent
+from listener.concern import concerns, is_of
+from listener.messages.meaning import ChangeEvent, IgnoredReason
 from listener.reader import Reader
 from listener.recent import Recent
 from listener.slots import Slot, slots_asked, slots_of
@@ -186,6 +186,22 @@ class Index:
             }
             targets = list(self._targets(event, found))
         return sorted(targets, key=lambda target: (target.key, target.reference.entry))
+
+    def why_unused(self, event: ChangeEvent) -> IgnoredReason:
+        """Why a change concerns nobody."""
+        with self._lock:
+            filed = [
+                reference
+                for slot in slots_asked(event.secret)
+                for key, entry in self._slots.get(slot, ())
+                for reference in self._records[key].references
+                if reference.entry == entry
+            ]
+        if any(is_of(reference, event) for reference in filed):
+            return IgnoredReason.OTHER_VERSION
+        if any(not reference.secret.shares_scope(event.secret) for reference in filed):
+            return IgnoredReason.OTHER_SCOPE
+        return IgnoredReason.UNUSED_SECRET
 
     def _targets(self, event: ChangeEvent, found: set[tuple[Key, str]]) -> Iterator[Target]:
         for key, entry in found:

@@ -21,6 +21,7 @@ from externalsecret.errors import HarkError
 from listener.ear import Ear
 from listener.hear import Fate, Hearer, Parse
 from listener.hold import Hold
+from listener.sourcehealth import SourceHealth
 from listener.sources.contract import Delivery, Source
 
 log = structlog.get_logger()
@@ -35,15 +36,23 @@ _HEAD_START = 0.001
 class Listener:
     """One source, listened to until the stop."""
 
-    def __init__(self, source: Source, parse: Parse, hold: Hold, ear: Ear) -> None:
+    def __init__(
+        self,
+        source: Source,
+        parse: Parse,
+        hold: Hold,
+        ear: Ear,
+        health: SourceHealth | None = None,
+    ) -> None:
+        """`health` knows how the source fared while it was opened."""
         self._source = source
         self._hold = hold
+        self._health = health or SourceHealth(source.name, ear.metrics, ear.tell)
         self._hearer = Hearer(source, parse, hold, ear)
         self._ear = ear
 
     def run(self) -> None:
         """Receive for ever; for a thread of its own."""
-        failures = 0
         while not self._ear.stop.is_set():
             if not self._may_receive():
                 self._ear.stop.wait(_PAUSE)
@@ -51,11 +60,9 @@ class Listener:
             try:
                 deliveries = self._source.receive()
             except HarkError as error:
-                failures += 1
-                self._complain(error, failures)
+                self._complain(error)
                 continue
-            failures = 0
-            self._ear.metrics.source_up.labels(self._source.name).set(1)
+            self._health.worked()
             self.take(deliveries)
             if deliveries:
                 # One thread runs at a time: the notes shall be on the wire before the next receive
@@ -89,6 +96,8 @@ class Listener:
             self._source.reject(deliveries)
         except HarkError as error:
             log.warning("reject.failed", source=self._source.name, error=str(error))
+        else:
+            self._ear.metrics.parked.labels(self._source.name).inc(len(deliveries))
 
     def _await_fresh(self) -> bool:
         """Wait while the watch is down, which it may have become during a long poll; False when
@@ -113,11 +122,11 @@ class Listener:
             self._ear.is_fresh() and not self._ear.notes.is_stuck() and len(self._hold) < MOST_HELD
         )
 
-    def _complain(self, error: HarkError, failures: int) -> None:
-        name = self._source.name
-        self._ear.metrics.source_up.labels(name).set(0)
-        self._ear.metrics.source_failures.labels(name, error.reason).inc()
+    def _complain(self, error: HarkError) -> None:
+        failures = self._health.failed(error)
         delay = min(_LONGEST_BACKOFF, 0.5 * 2 ** min(failures, 10))
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
-        log.warning("source.failed", source=name, error=str(error), retry_in=round(delay, 1))
+        log.warning(
+            "source.failed", source=self._source.name, error=str(error), retry_in=round(delay, 1)
+        )
         self._ear.stop.wait(delay)

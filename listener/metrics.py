@@ -36,6 +36,12 @@ class ListenerMetrics:
             ["source"],
             registry=registry,
         )
+        self.parked = Counter(
+            "hark_listener_messages_parked",
+            "Unreadable messages handed to the dead-letter place of their source.",
+            ["source"],
+            registry=registry,
+        )
         self.ack_failures = Counter(
             "hark_listener_ack_failures",
             "Messages whose acknowledgement failed; they are delivered again.",
@@ -50,7 +56,7 @@ class ListenerMetrics:
         )
         self.source_up = Gauge(
             "hark_listener_source_up",
-            "1 while the last call to a source succeeded.",
+            "1 while the last call to a source succeeded; 0 too while it cannot be opened.",
             ["source"],
             registry=registry,
         )
@@ -79,6 +85,12 @@ class ListenerMetrics:
         self.held = Gauge(
             "hark_listener_messages_held",
             "Messages received whose notes are not written yet.",
+            ["source"],
+            registry=registry,
+        )
+        self.oldest = Gauge(
+            "hark_listener_oldest_unnoted_message_age_seconds",
+            "Age of the oldest message in hand whose notes are not written yet; 0: there is none.",
             ["source"],
             registry=registry,
         )

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from externalsecret.errors import HarkError, Retry
-from externalsecret.ledger import Synced, Templated
+from externalsecret.ledger import Heard, Synced, Templated
 from externalsecret.manifest import Manifest
 from externalsecret.redacted import Redacted
 from externalsecret.reference import Reference
@@ -283,17 +283,16 @@ class Attempt:
             if isinstance(verdict, Settled) and verdict.value.remark is not None:
                 yield verdict.value.remark
 
-    def heard_times(self) -> list[float]:
-        """When the changes happened that this attempt brought into the Secret."""
-        times = [
-            jobs.seconds_of(job.entry.heard.at)
-            for job, verdict in self._verdicts.values()
+    def served(self) -> list[tuple[str, Heard]]:
+        """The notes, by entry, whose changes this attempt brought into the Secret."""
+        return [
+            (entry, job.entry.heard)
+            for entry, (job, verdict) in self._verdicts.items()
             if job.why is Why.HEARD
             and job.entry.heard
             and isinstance(verdict, Settled)
             and verdict.covers
         ]
-        return [at for at in times if at is not None]
 
     def _all(self) -> frozenset[str]:
         return frozenset(self.manifest.references)

@@ -106,6 +106,12 @@ class ReconcilerMetrics:
             ["backend", "outcome"],
             registry=registry,
         )
+        self.heard_to_synced = Histogram(
+            "hark_reconciler_heard_to_synced_seconds",
+            "From the first sight of a note (at a start, of the list) to the Secret written.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.event_to_synced = Histogram(
             "hark_reconciler_event_to_synced_seconds",
             "From the time in the event to the Secret written.",

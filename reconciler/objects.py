@@ -29,6 +29,7 @@ from externalsecret.reference import Reference
 from externalsecret.reflect import Key, key_of
 from externalsecret.resource import ExternalSecret, read_resource
 from reconciler.departed import Departed
+from reconciler.firstsight import FirstSight
 from reconciler.guard import Guard
 from reconciler.paces import Own, Paces
 from reconciler.reads import Lane, ReadKey, lane_of
@@ -60,6 +61,8 @@ class Objects:
         self._raw: dict[Key, bytes] = {}
         self._versions: dict[Key, int] = {}
         self._departed = Departed(clock)
+        self.first_sight = FirstSight(clock)
+        """Of the notes that wait to be served."""
         self._reads: dict[Key, frozenset[ReadKey]] = {}
         self._readers: defaultdict[ReadKey, set[Key]] = defaultdict(set)
         self._paces = Paces()
@@ -162,6 +165,7 @@ class Objects:
             self._reads[key] = reads
             for read in reads:
                 self._readers[read].add(key)
+        self.first_sight.look(key, obj.get("status") or {})
         return True
 
     def remove(self, obj: dict[str, Any]) -> None:

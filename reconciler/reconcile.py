@@ -33,7 +33,7 @@ from reconciler.cache import Cache
 from reconciler.evaluate import Evaluator, Made
 from reconciler.fetch import Fetcher
 from reconciler.guard import Guard
-from reconciler.jobs import Known
+from reconciler.jobs import Known, seconds_of
 from reconciler.live import LiveSecrets
 from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
@@ -328,8 +328,14 @@ class Reconciler:
         if one is None:
             return
         self._parts.metrics.reads_for_templates.inc(one.for_template)
-        for at in one.heard_times():
-            self._parts.metrics.event_to_synced.observe(max(0.0, self._parts.now() - at))
+        for entry, heard in one.served():
+            happened = seconds_of(heard.at)
+            if happened is not None:
+                since_event = max(0.0, self._parts.now() - happened)
+                self._parts.metrics.event_to_synced.observe(since_event)
+            waited = self._parts.objects.first_sight.seconds_since(one.es.key, entry, heard.id)
+            if waited is not None:
+                self._parts.metrics.heard_to_synced.observe(waited)
 
     def _known(self, one: Attempt) -> Known:
         cache, manifest = self._parts.cache, one.manifest

@@ -54,6 +54,13 @@ class IgnoredReason(StrEnum):
     TEST_MESSAGE = "test_message"
     OTHER_NAMESPACE = "other_namespace"
     UNUSED_SECRET = "unused_secret"  # noqa: S105 - the name of a reason, no password
+    """Nobody reads a secret of this name."""
+    OTHER_SCOPE = "other_scope"
+    """One of this name is read, but in another account, region, project or vault."""
+    OTHER_VERSION = "other_version"
+    """The secret is read, but by another label, or pinned to a version that stays as it is."""
+    DUPLICATE = "duplicate"
+    """All whom it concerns carry this very note already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from structlog.testing import capture_logs
 from externalsecret import definitions
 from externalsecret.errors import GiveUp
 from externalsecret.kubeapi import GROUP_PATH, ApiRefusal, ApiRetry
+from externalsecret.kubeevents import ObjectRef
 from externalsecret.reflect import Key
 from fakes.kubeapi import FakeKubeApi, Request
 from fakes.source import Call, FakeSource
@@ -25,11 +27,16 @@ from hark import listening, running
 from hark.half import Half
 from hark.serve import Served
 from hark.settings import Settings, read_settings
+from hark.sources.plan import Surroundings
+from listener.messages.meaning import Meaning
+from listener.sources.contract import Delivery, Source
 
 PATIENCE = 60.0
 SCHEMA = f"/openapi/v3{GROUP_PATH}"
 COLLECTION = f"{GROUP_PATH}/externalsecrets"
 CANARY = "canary-7d1f"
+LABEL = "sqs:hark"
+"""Of the only source in the settings."""
 
 
 Start = Callable[[Half], Callable[[], None] | None]
@@ -407,10 +414,10 @@ def test_a_queue_that_is_missing_or_denied_never_makes_the_listener_unready(
         queue.await_calls("receive", 2)
     _await_readiness(port(), 200)
     assert _ask(port(), "/healthz") == (200, [])
-    labels = {"source": queue.name, "reason": reason}
+    labels = {"source": LABEL, "reason": reason}
     count = desk.half.registry.get_sample_value("hark_listener_source_failures_total", labels)
     assert count
-    up = desk.half.registry.get_sample_value("hark_listener_source_up", {"source": queue.name})
+    up = desk.half.registry.get_sample_value("hark_listener_source_up", {"source": LABEL})
     assert up == 0
     assert "source.failed" in [line["event"] for line in logs]
     assert desk.end() == 0
@@ -437,6 +444,84 @@ def test_a_queue_that_cannot_be_opened_is_told_by_its_name_and_not_by_its_url(
     assert "amazonaws.com" not in str(logs) + str(names)
     labels = {"source": "sqs:hark", "reason": "InvalidSetting"}
     assert desk.half.registry.get_sample_value("hark_listener_source_failures_total", labels)
+
+
+POD = ObjectRef("hark-system", "hark-listener-0", "u-pod", "v1", "Pod")
+
+
+def _await_events(desk: Desk) -> Callable[[int], list[Request]]:
+    """Waits until so many Events were written in the namespace of our Pod."""
+    written = threading.Semaphore(0)
+
+    def count(request: Request) -> None:
+        if request.method == "POST" and request.path.endswith("/namespaces/hark-system/events"):
+            written.release()
+
+    desk.api.before = count
+
+    def wait(number: int) -> list[Request]:
+        for _ in range(number):
+            assert written.acquire(timeout=PATIENCE)
+        return desk.api.made("POST", "/hark-system/events")
+
+    return wait
+
+
+def test_a_failing_source_and_its_recovery_are_events_on_our_own_pod(
+    desk: Desk, queue: FakeSource
+) -> None:
+    desk.half.settings = replace(desk.half.settings, pod=POD)
+    await_events = _await_events(desk)
+    queue.fail_next("receive", GiveUp("No such queue. Make it.", reason="QueueMissing"), times=2)
+    desk.begin(listening.start)
+    await_events(2)
+    failed, recovered = desk.api.made("POST", "/hark-system/events")
+    assert (failed.body["type"], failed.body["reason"]) == ("Warning", "SourceFailed")
+    assert failed.body["message"].endswith("cannot be listened to. No such queue. Make it.")
+    assert failed.body["involvedObject"]["kind"] == "Pod"
+    assert failed.body["involvedObject"]["uid"] == "u-pod"
+    assert (recovered.body["type"], recovered.body["reason"]) == ("Normal", "SourceRecovered")
+    assert desk.end() == 0
+
+
+def test_a_source_that_cannot_be_opened_holds_up_neither_another_nor_the_end(
+    desk: Desk, queue: FakeSource, port: Callable[[], int]
+) -> None:
+    opening, never = threading.Event(), threading.Event()
+
+    @dataclass(frozen=True)
+    class Stuck:
+        label = "stuck:one"
+
+        def open(self, _surroundings: Surroundings) -> Source:
+            opening.set()
+            never.wait()
+            raise AssertionError
+
+        def parse(self, _delivery: Delivery) -> Meaning:
+            raise AssertionError
+
+    @dataclass(frozen=True)
+    class Refused(Stuck):
+        label = "refused:one"
+
+        def open(self, _surroundings: Surroundings) -> Source:
+            raise GiveUp("No.", reason="InvalidSetting")
+
+    sources = (Stuck(), Refused(), *desk.half.settings.sources)
+    desk.half.settings = replace(desk.half.settings, sources=sources, pod=POD)
+    await_events = _await_events(desk)
+    desk.begin(listening.start)
+    queue.put(_moved())
+    queue.await_that(lambda: not queue.remaining())
+    assert opening.wait(PATIENCE)
+    (told,) = await_events(1)
+    assert told.body["message"] == "refused:one cannot be listened to. No."
+    _await_readiness(port(), 200)
+    labels = {"source": "refused:one"}
+    assert desk.half.registry.get_sample_value("hark_listener_source_up", labels) == 0
+    assert desk.end() == 0
+    never.set()
 
 
 def test_an_object_that_refuses_its_note_is_told_so_by_an_event(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from externalsecret.errors import GiveUp
+from externalsecret.kubeevents import ObjectRef
 from hark.settings import Settings, read_settings
 from hark.sources.sqs import SqsPlan
 from hark.variables import VARIABLES
@@ -245,3 +246,10 @@ def test_permissions_are_named_and_read_as_in_kes(tmp_path: Path) -> None:
 def test_annotations_are_enforced_by_presence_alone(text: str, tmp_path: Path) -> None:
     assert not _read(tmp_path).annotations_enforced
     assert _read(tmp_path, ENFORCE_NAMESPACE_ANNOTATIONS=text).annotations_enforced
+
+
+def test_the_pod_that_this_is_is_known_where_somebody_says_so(tmp_path: Path) -> None:
+    said = {"POD_NAME": "hark-listener-0", "POD_NAMESPACE": "hark-system", "POD_UID": "u1"}
+    pod = ObjectRef("hark-system", "hark-listener-0", "u1", "v1", "Pod")
+    assert read_settings(said).pod == pod
+    assert read_settings({}, namespace_file=tmp_path / "none").pod is None

@@ -221,3 +221,30 @@ def test_what_was_finished_is_acknowledged_before_the_end(desk: Desk) -> None:
     desk.hold.close(0.0)
     assert not desk.hold.work_once()
     assert not desk.source.remaining()
+
+
+def test_the_age_of_the_oldest_message_that_is_not_noted_is_told() -> None:
+    now = Clock()
+    registry = CollectorRegistry()
+    source = FakeSource(most=100)
+    hold = Hold(source, ListenerMetrics(registry), now=now)
+
+    def age() -> float | None:
+        name = "hark_listener_oldest_unnoted_message_age_seconds"
+        return registry.get_sample_value(name, {"source": source.name})
+
+    assert age() == 0
+    source.put("old", sent_at=900.0)
+    source.put("new", sent_at=990.0)
+    source.put("of no known time", sent_at=0.0)
+    source.put("of the future", sent_at=5000.0)
+    old, new, timeless, future = source.receive()
+    hold.take([old, new, timeless, future])
+    assert age() == 100
+    hold.finish([old])
+    assert age() == 10
+    hold.drop([new])
+    now.seconds += 3
+    assert age() == 3
+    hold.finish([timeless])
+    assert age() == 0

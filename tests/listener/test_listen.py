@@ -25,7 +25,7 @@ from listener.hold import Hold
 from listener.index import Index
 from listener.listen import MOST_HELD, Listener
 from listener.messages import aws
-from listener.messages.meaning import Change, ChangeEvent, Meaning
+from listener.messages.meaning import Change, ChangeEvent, IgnoredReason, Meaning
 from listener.messages.testmessage import marked_event
 from listener.metrics import ListenerMetrics
 from listener.notes import NoteWriter
@@ -180,6 +180,17 @@ def _event(
     return json.dumps(event)
 
 
+def _recorded(name: str, **more: Any) -> str:
+    """A call that CloudTrail recorded."""
+    detail = {
+        "eventSource": "secretsmanager.amazonaws.com",
+        "eventName": name,
+        "requestParameters": {"secretId": "db"},
+        **more,
+    }
+    return _event("e1", "aws.secretsmanager", "AWS API Call via CloudTrail", detail)
+
+
 def _put_with_labels(*labels: str) -> str:
     """A recorded call that moves several labels, and so is several changes."""
     detail = {
@@ -208,15 +219,21 @@ def test_a_change_is_not_acknowledged_before_it_is_noted(desk: Desk) -> None:
     assert desk.source.remaining() == [0]
 
 
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        (_moved(of="unused"), "unused_secret"),
-        (_moved(label="AWSPENDING"), "pending_version"),
-        (_event("e1", "aws.ec2", "EC2 Instance State-change", {}), "other_service"),
-        (json.dumps({"Type": "SubscriptionConfirmation", "Message": ""}), "test_message"),
-    ],
-)
+NOTHING_TO_DO = [
+    (_moved(of="unused"), "unused_secret"),
+    (_moved().replace("eu-west-1", "us-east-1"), "other_scope"),
+    (_moved(label="blue"), "other_version"),
+    (_event("e1", "aws.secretsmanager", "Of the future", {}), "other_event"),
+    (_recorded("PutSecretValue", errorCode="AccessDenied"), "failed_call"),
+    (_recorded("GetSecretValue", readOnly=True), "read_only_call"),
+    (_recorded("TagResource"), "not_a_change"),
+    (_moved(label="AWSPENDING"), "pending_version"),
+    (_event("e1", "aws.ec2", "EC2 Instance State-change", {}), "other_service"),
+    (json.dumps({"Type": "SubscriptionConfirmation", "Message": ""}), "test_message"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), NOTHING_TO_DO)
 def test_what_asks_for_nothing_is_acknowledged_with_its_reason(
     desk: Desk, body: str, reason: str
 ) -> None:
@@ -225,6 +242,24 @@ def test_what_asks_for_nothing_is_acknowledged_with_its_reason(
     assert desk.acked() == [0]
     assert desk.count("messages_ignored_total", reason=reason) == 1
     assert not desk.api.made("PATCH")
+
+
+def test_every_reason_to_ignore_a_message_is_tried_here() -> None:
+    tried = {reason for _, reason in NOTHING_TO_DO}
+    # The next test, and Vault's own.
+    elsewhere = {IgnoredReason.DUPLICATE, IgnoredReason.OTHER_NAMESPACE}
+    assert tried | elsewhere == set(IgnoredReason)
+
+
+def test_what_everybody_has_noted_already_is_a_duplicate(desk: Desk) -> None:
+    desk.add("one", "db")
+    desk.take(_moved())
+    desk.write_notes()
+    desk.take(_moved())
+    assert desk.acked() == [0, 1]
+    assert desk.count("messages_acted_on_total") == 1
+    assert desk.count("messages_ignored_total", reason="duplicate") == 1
+    assert desk.count("event_to_heard_seconds_count") == 1
 
 
 def test_what_asks_for_nothing_is_acknowledged_in_one_call(desk: Desk) -> None:
@@ -251,6 +286,7 @@ def test_a_malformed_message_is_rejected_and_its_neighbours_go_on(desk: Desk) ->
     assert desk.source.made("reject") == [Call("reject", (0, 2))]
     assert desk.acked() == [1]
     assert desk.count("messages_malformed_total") == 2
+    assert desk.count("messages_parked_total") == 2
 
 
 def test_a_rejection_that_fails_ends_nothing(desk: Desk) -> None:

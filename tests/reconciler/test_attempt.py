@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from externalsecret.errors import GiveUp, Retry
-from externalsecret.ledger import Entry
+from externalsecret.ledger import Entry, Heard
 from externalsecret.manifest import read_manifest
 from externalsecret.resource import ExternalSecret, read_resource
 from fakes.kubeapi import FakeKubeApi
@@ -383,12 +383,13 @@ def test_what_a_spec_read_first_is_no_word_on_what_is_current(shop: Shop) -> Non
     assert list(shop.last.confirmed()) == []
 
 
-def test_the_time_of_an_event_is_told_when_its_change_is_in_the_secret(synced: Shop) -> None:
+def test_the_notes_are_told_whose_changes_are_in_the_secret(synced: Shop) -> None:
     synced.backend.put("db", b"db v2", "v2")
     synced.hear("db", heard("e2", "v2", "1970-01-01T00:01:00Z"))
     synced.hear("web", heard("f2"))
     synced.run()
-    assert synced.last.heard_times() == [60.0]
+    note = Heard("e2", "v2", "1970-01-01T00:01:00Z", "sqs")
+    assert synced.last.served() == [(entry_of("db"), note)]
 
 
 def test_a_result_is_for_the_object_and_generation_that_it_was_read_for(synced: Shop) -> None:
