@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from testbed import binaries
+from testbed.azurite import AzuriteServer
 from testbed.cluster import Cluster
 from testbed.controlplane import ControlPlane
 from testbed.lender import Lender, Stoppable, borrow
@@ -39,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "control plane": _start_control_plane,
             "moto": _start_moto,
             "openbao": _start_openbao,
+            "azurite": _start_azurite,
         }
         config.stash[_LENDER] = Lender(parts)
 
@@ -121,6 +123,19 @@ def bao_proxy(bao: Bao) -> Iterator[WireProxy]:
         yield proxy
 
 
+@pytest.fixture(scope="session")
+def azurite(request: pytest.FixtureRequest) -> str:
+    """The address of storage queues that all tests share: work in queues of the test's own."""
+    return borrow(_lender_address(request.config), "azurite")
+
+
+@pytest.fixture
+def azurite_proxy(azurite: str) -> Iterator[WireProxy]:
+    """A proxy on the wire to the storage queues."""
+    with WireProxy(azurite) as proxy:
+        yield proxy
+
+
 def _lender_address(config: pytest.Config) -> str:
     worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
     if worker_input is None:
@@ -140,4 +155,9 @@ def _start_moto() -> tuple[MotoServer, str]:
 
 def _start_openbao() -> tuple[OpenBaoServer, str]:
     server = OpenBaoServer()
+    return server, server.url
+
+
+def _start_azurite() -> tuple[AzuriteServer, str]:
+    server = AzuriteServer()
     return server, server.url
