@@ -54,4 +54,24 @@ SOURCE_VARIABLES = (
         "",
         "Mount of the auth method for that login. Empty: kubernetes.",
     ),
+    Variable(
+        "HARK_AZURE_STORAGE_QUEUES",
+        "",
+        "Azure storage queues to listen to: URLs, separated by commas.",
+    ),
+    Variable(
+        "HARK_AZURE_STORAGE_CONNECTION_STRING",
+        "",
+        "Key or SAS of one storage account, where there is no managed identity. Secret.",
+    ),
+    Variable(
+        "HARK_AZURE_STORAGE_POLL_INTERVAL",
+        "5s",
+        "Longest pause between two looks into an empty storage queue.",
+    ),
+    Variable(
+        "HARK_AZURE_STORAGE_POISON_AFTER",
+        "5",
+        "Deliveries after which an unreadable message is moved to the queue NAME-poison.",
+    ),
 )
