@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from azure.core.exceptions import ResourceExistsError
@@ -31,13 +31,12 @@ from listener.sources.contract import Delivery, Origin
 from listener.sources.heldmessages import HeldMessage, HeldMessages
 from listener.sources.storagequeueclient import AT_ONCE, StorageAccess, make_client
 from listener.sources.storagequeueerrors import QUEUE_MISSING, MessageGone, translated
-from listener.sources.storagequeueurl import StorageQueueUrl
+from listener.sources.storagequeueurl import POISON_SUFFIX, StorageQueueUrl
 
 _BATCH = 32
 _LONGEST_HIDING = int(timedelta(days=7).total_seconds())
 _LONGEST_REJECT = 15 * 60
 _POISON_KEPT = int(timedelta(days=30).total_seconds())
-POISON_SUFFIX = "-poison"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,8 @@ class StorageQueueSource:
         self.extend_every = pace.visibility / 3
         self._client = client
         self._poison = poison
-        self._queue = f"{queue.name} (account {queue.account})"
-        self._poison_queue = f"{queue.name}{POISON_SUFFIX} (account {queue.account})"
+        self._queue = f"{queue.account}/{queue.name}"
+        self._poison_queue = f"{self._queue}{POISON_SUFFIX}"
         self._origin = Origin(account=queue.account)
         self._pace = pace
         self._stop = stop
@@ -261,7 +260,7 @@ def open_storage_queue(
 ) -> StorageQueueSource:
     """Make the source of a queue, without a call to it. Raises GiveUp (InvalidSetting) or Retry."""
     # A name too long is refused by Azure once there is something to move, and only then.
-    poison = StorageQueueUrl(queue.endpoint, queue.account, queue.name + POISON_SUFFIX)
+    poison = replace(queue, name=queue.name + POISON_SUFFIX)
     return StorageQueueSource(
         make_client(queue, access), make_client(poison, access), queue, pace, stop
     )

@@ -17,6 +17,7 @@ _HOST = re.compile(
     r"|core\.chinacloudapi\.cn|core\.usgovcloudapi\.net|core\.cloudapi\.de|storage\.azure\.net)"
 )
 _PATH = re.compile(r"(?:/(?P<account>[a-z0-9]{3,24}))?/(?P<name>[a-z0-9](?:-?[a-z0-9]){2,62})/?")
+POISON_SUFFIX = "-poison"
 STORAGE_QUEUE_EXAMPLE = "https://account.queue.core.windows.net/name"
 
 
