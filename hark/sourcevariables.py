@@ -70,6 +70,11 @@ SOURCE_VARIABLES = (
         "Longest pause between two looks into an empty storage queue.",
     ),
     Variable(
+        "HARK_AZURE_STORAGE_VISIBILITY_TIMEOUT",
+        "1m",
+        "How long a storage queue hides a message that Hark holds: the wait after a crash.",
+    ),
+    Variable(
         "HARK_AZURE_STORAGE_POISON_AFTER",
         "5",
         "Deliveries after which an unreadable message is moved to the queue NAME-poison.",

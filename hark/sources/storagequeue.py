@@ -5,6 +5,7 @@ retry mends it; one that holds a credential is refused without being shown. Whet
 there is not looked at: that may change while Hark runs.
 """
 
+import math
 from dataclasses import dataclass, field
 from functools import cache, partial
 
@@ -25,6 +26,7 @@ from reconciler.backends.azurelogs import quieten
 _NAME = "HARK_AZURE_STORAGE_QUEUES"
 _CONNECTION_STRING = "HARK_AZURE_STORAGE_CONNECTION_STRING"
 _POLL_INTERVAL = "HARK_AZURE_STORAGE_POLL_INTERVAL"
+_VISIBILITY = "HARK_AZURE_STORAGE_VISIBILITY_TIMEOUT"
 _POISON_AFTER = "HARK_AZURE_STORAGE_POISON_AFTER"
 _MOST_DELIVERIES = 1000
 
@@ -35,6 +37,8 @@ class StorageQueuePlan:
 
     queue: StorageQueueUrl
     longest_pause: float
+    """In seconds."""
+    visibility: int
     """In seconds."""
     poison_after: int
     connection_string: str = field(default="", repr=False)
@@ -65,6 +69,7 @@ class StorageQueuePlan:
         pace = Pace(
             shortest_pause=min(0.5, self.longest_pause),
             longest_pause=self.longest_pause,
+            visibility=self.visibility,
             poison_after=self.poison_after,
         )
         return open_storage_queue(self.queue, access, pace, surroundings.stop)
@@ -77,6 +82,8 @@ def read_plans(read: Environment) -> tuple[StorageQueuePlan, ...]:
     """Every queue once. GiveUp (InvalidSetting) where one of them is no queue's URL."""
     urls = read.several(_NAME)
     pause = read.duration(_POLL_INTERVAL, read.text(_POLL_INTERVAL), "0.1s", "5m", "5s")
+    hidden = read.duration(_VISIBILITY, read.text(_VISIBILITY), "1s", "1h", "1m")
+    connection_string = read.text(_CONNECTION_STRING)
     poison_after = read.whole(_POISON_AFTER, 1, _MOST_DELIVERIES)
     try:
         queues = dict.fromkeys(parse_storage_queue_url(url) for url in urls)
@@ -85,6 +92,6 @@ def read_plans(read: Environment) -> tuple[StorageQueuePlan, ...]:
             f"{_NAME}: {error} Example: {_NAME}={STORAGE_QUEUE_EXAMPLE}", reason=error.reason
         ) from None
     return tuple(
-        StorageQueuePlan(queue, pause, poison_after, read.text(_CONNECTION_STRING))
+        StorageQueuePlan(queue, pause, math.ceil(hidden), poison_after, connection_string)
         for queue in queues
     )

@@ -47,7 +47,7 @@ class Pace:
     longest_pause: float = 5.0
     wait: float = 20.0
     """After which a `receive` that found nothing comes back."""
-    visibility: int = 120
+    visibility: int = 60
     reject: int = 5
     """Until a message that nobody could read comes again."""
     poison_after: int = 5
