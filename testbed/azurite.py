@@ -3,8 +3,6 @@
 Used by the tests. `python -m testbed.azurite` installs it into the cache, once per machine and per
 lock file, with npm and only from packages that have the pinned integrity. Started, it holds queues
 in memory; it has one account, ACCOUNT. Nothing is kept.
-
-Does not guarantee what Azurite does not do: it takes a connection string's key and no tokens.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ KEY = base64.b64encode(b"the key of an account of this machine".ljust(64, b"."))
 _PACKAGE = Path(__file__).parent / "azuritepackage"
 _FILES = (".npmrc", "package.json", "package-lock.json")
 _MAIN = "node_modules/azurite/dist/src/queue/main.js"
-_READY = re.compile(r"successfully listens on http://127\.0\.0\.1:(\d+)")
+_READY = re.compile(r"successfully listens on https?://127\.0\.0\.1:(\d+)")
 _READY_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 
@@ -77,13 +75,20 @@ def connection_string(url: str) -> str:
 class AzuriteServer:
     """A server of one's own; `stop` ends it."""
 
-    def __init__(self) -> None:
-        """Start on a free port of 127.0.0.1 and wait until it answers."""
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
+        """Start on a free port of 127.0.0.1 and wait until it answers.
+
+        With the files of a certificate and its key it speaks https, and takes tokens beside the
+        key: of each it judges the claims, not the signature.
+        """
         command = [
             *provide_at_once(),
             *("--queueHost", "127.0.0.1", "--queuePort", "0"),
             *("--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"),
         ]
+        if certificate is not None:
+            file, key = certificate
+            command += ["--cert", str(file), "--key", str(key), "--oauth", "basic"]
         self._group = ProcessGroup("azurite-")
         environment = {
             "PATH": os.environ["PATH"],
@@ -96,7 +101,8 @@ class AzuriteServer:
             text = self._group.log_tail("azurite")
             self._group.close()
             raise AzuriteError(f"Azurite {how_it_ended(child)}:\n{text}")
-        self.url = f"http://127.0.0.1:{port}"
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{port}"
 
     def __enter__(self) -> Self:
         return self

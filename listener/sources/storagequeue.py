@@ -46,7 +46,7 @@ class Pace:
     shortest_pause: float = 0.5
     longest_pause: float = 5.0
     wait: float = 20.0
-    """After which a `receive` that found nothing comes back."""
+    """Within which a `receive` looks again, where it found nothing."""
     visibility: int = 60
     reject: int = 5
     """Until a message that nobody could read comes again."""
@@ -77,21 +77,24 @@ class StorageQueueSource:
         self._pace = pace
         self._stop = stop
         self._pause = pace.shortest_pause
+        self._next_look = 0.0
         self._held = HeldMessages(time.monotonic)
 
     def receive(self) -> Sequence[Delivery]:
         """Wait for up to 32 messages; raises Retry or GiveUp, and both are worth backing off."""
         deadline = time.monotonic() + self._pace.wait
-        while True:
+        while not self._stop.wait(max(0.0, self._next_look - time.monotonic())):
             self._held.forget_overdue()
             messages = self._ask()
             if messages:
                 self._pause = self._pace.shortest_pause
+                self._next_look = 0.0
                 return messages
-            left = deadline - time.monotonic()
-            if left <= 0 or self._stop.wait(min(self._pause, left)):
-                return ()
+            self._next_look = time.monotonic() + self._pause
             self._pause = min(self._pause * 2, self._pace.longest_pause)
+            if self._next_look > deadline:
+                break
+        return ()
 
     def ack(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Delete messages; gives those that were not deleted, and which will come again.

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from xml.etree.ElementTree import ParseError
 
 from azure.core.exceptions import (
     AzureError,
@@ -46,7 +47,7 @@ def translated(queue: str) -> Iterator[None]:
     """Turn what the SDK raises inside into Retry, GiveUp or MessageGone."""
     try:
         yield
-    except DecodeError:
+    except (DecodeError, ParseError):
         raise Retry(
             f"What answers for the storage queue {queue} is no storage queue: check the URL, and "
             "what stands before it.",
