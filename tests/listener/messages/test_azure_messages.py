@@ -1,6 +1,7 @@
 """What each real-shaped message of Azure Event Grid means, alone, in a batch and damaged."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from listener.messages.meaning import Change, ChangeEvent, Ignored, IgnoredReaso
 
 HERE = Path(__file__).parent
 BODIES = sorted(HERE.glob("azure-*.json"))
+PAGE = HERE.parents[2] / "docs/sources/storage-queue.md"
 AT = "2026-11-20T09:15:42.1036736Z"
 NEW = "7f2b4c6d8e0a4b1c9d3e5f7a9b1c3d5e"
 DB = key_vault("shop-prod", "db-password")
@@ -158,3 +160,9 @@ def test_a_time_that_is_none_is_left_out() -> None:
     event = message_of("secret-new-version") | {"eventTime": "yesterday"}
     (change,) = changes_of(json.dumps(event))
     assert change.at == ""
+
+
+def test_the_event_that_the_page_gives_to_try_is_a_change() -> None:
+    (event,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (change,) = changes_of(event)
+    assert change.secret == key_vault("my-vault", "db-password")
