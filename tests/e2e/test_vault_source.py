@@ -1,5 +1,5 @@
-"""A Vault that is watched by polling, from the change to the Secret: a real OpenBao, a real API
-server, both halves.
+"""A Vault that is listened to, from the change to the Secret: a real OpenBao, a real API server,
+both halves; the events of Vault Enterprise by a double of the wire.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ from testbed.actions import before, hang_up
 from testbed.openbao import Bao
 from testbed.proxy import WireProxy
 from testbed.request import Head
+from testbed.vaultevents import VaultEvents
 from worlds.spine import Spine, await_until, unique
+from worlds.vaultevents import event
 from worlds.vaultwatch import NOTES, READS, VaultWatch, asks_for_values
 
 VERSION = "version"
@@ -55,10 +57,13 @@ def test_a_write_reaches_its_secret_with_one_value_read_and_touches_no_other_mou
     for name in ("app", "twin"):
         spine.await_data(name, app=b"two")
     leaf = await_until(
-        lambda: watch.synced("app"), lambda leaf: leaf["synced"][VERSION] == version, "it is synced"
+        lambda: watch.synced("app"),
+        lambda leaf: (
+            leaf["synced"][VERSION] == version and leaf["synced"]["note"] == leaf["heard"]["id"]
+        ),
+        "it is synced, and the note covered",
     )
     assert (leaf["heard"]["via"], leaf["heard"][VERSION]) == ("vault", version)
-    assert leaf["synced"]["note"] == leaf["heard"]["id"]
     assert reconciler.metric(READS) == reads + 1
     _rounds(watch, 6)
     assert listener.metric(NOTES) == 2
@@ -212,3 +217,40 @@ def test_a_listener_that_is_killed_between_look_and_note_loses_nothing(
     watch.listener()
     watch.spine.await_data("app", app=b"two")
     assert reconciler.metric(READS) == reads + 1
+
+
+def test_an_event_of_vault_enterprise_reaches_the_secret_without_waiting_for_a_look(
+    watch: VaultWatch, bao: Bao
+) -> None:
+    spine = watch.spine
+    watch.write("app", "one")
+    reconciler = watch.reconciler()
+    watch.apply("app", "app")
+    spine.await_data("app", app=b"one")
+    with VaultEvents(bao.url) as events:
+        made = bao.request("POST", "auth/token/create", {"policies": [watch.policy], "ttl": "1h"})
+        listener = watch.listener(
+            VAULT_ADDR=events.url,
+            VAULT_TOKEN=made["auth"]["client_token"],
+            HARK_VAULT_SOURCE="events",
+            HARK_VAULT_POLL_INTERVAL="1d",
+            HARK_VAULT_COMPARE_INTERVAL="1d",
+        )
+        events.await_open(1)
+        # That which follows the opening of the socket was the last look for a day.
+        looks = "hark_listener_vault_looks_total"
+        await_until(lambda: listener.metric(looks), lambda count: count >= 1, "it has looked")
+        reads = reconciler.metric(READS)
+        version = watch.write("app", "two")
+        path = f"{watch.mount}/data/app"
+        said = event("kv-v2/data-write", f"{watch.mount}/", path=path, current_version="2")
+        assert events.tell(said) == 1
+        spine.await_data("app", app=b"two")
+        await_until(
+            lambda: watch.synced("app"),
+            lambda leaf: (
+                leaf["synced"][VERSION] == version and leaf["synced"]["note"] == leaf["heard"]["id"]
+            ),
+            "it is synced, and the note covered",
+        )
+        assert reconciler.metric(READS) == reads + 1

@@ -292,14 +292,12 @@ def test_an_event_arrives_by_the_socket_at_once(hearing: Listening, events: Vaul
     assert hearing.source.name == hearing.plan.label
     events.await_open(1)
     await_that(lambda: hearing.metric("vault_event_sockets") == 1, "the socket counts")
-    hearing.rounds(1)
-    looks = hearing.looks()
     path = f"{hearing.mount}/data/app"
-    said = event("kv-v2/data-write", f"{hearing.mount}/", path=path, current_version="2")
+    # No look could tell of this version, for there is none.
+    said = event("kv-v2/data-write", f"{hearing.mount}/", path=path, current_version="7")
     assert events.tell(said) == 1
     told = hearing.next()
-    assert (told.secret.name, told.version) == (path, "2")
-    assert hearing.looks() == looks
+    assert (told.secret.name, told.version) == (path, "7")
 
 
 def test_an_event_that_got_lost_is_found_when_the_socket_is_opened_again(
