@@ -1,7 +1,8 @@
 # Needs make and Python >= 3.11 with pip; everything else is put into .venv, pinned by hash.
 
 PYTHON ?= python3
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
+# Two on each core: tests wait more than they compute.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? 2 * n : 8)))
 
 BIN := .venv/bin
 TREE := hark listener reconciler externalsecret testbed tests $(wildcard bench)
@@ -24,7 +25,7 @@ demo: .venv/project $(if $(CLUSTER),,programs) ## See Hark at work, on this mach
 	@$(BIN)/hark demo $(if $(KEEP),--keep) $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 test: lint tools ## Lint, then run every test (WORKERS=n at a time, ARGS="-k word" for pytest)
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 lint: .venv/project ## Check format, style, types and which package may import which
 	@$(BIN)/ruff format --check .

@@ -137,7 +137,11 @@ class Lease:
                 if self._ours is None or error.status not in _NOT_AS_WE_LEFT_IT:
                     raise
                 self._ours = None
-                self._leads_until = float("-inf")
+                if error.status == HTTPStatus.NOT_FOUND:
+                    # Anybody may make it anew.
+                    self._leads_until = float("-inf")
+                # Else somebody may have annotated it; only a look tells whether we still hold it,
+                # and until then our own deadline counts.
                 self._take_or_renew()
         except HarkError as error:
             # It may have had an effect nevertheless, so what we held is no longer known.

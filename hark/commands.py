@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         half.set_defaults(action=_run_half, module=module)
     _add_diff(commands, table)
     _add_test_event(commands)
+    _add_sweep(commands)
     _add_demo(commands)
     meaning = "print the definition of ExternalSecret, for kubectl apply"
     example = "hark crd | kubectl apply --server-side --force-conflicts -f -"
@@ -126,6 +127,19 @@ def _add_test_event(commands: Any) -> None:
     )
     testevent.add_arguments(command)
     command.set_defaults(action=testevent.run)
+
+
+def _add_sweep(commands: Any) -> None:
+    meaning = "ask the reconciler that leads to compare all versions now"
+    told = (
+        "It annotates the Lease hark-reconciler; the kubeconfig must allow to get and patch it.\n"
+        "Versions are compared by metadata alone; the reconciler then reads what changed."
+    )
+    sweep = _described(commands.add_parser, _sentence(meaning), told, "sweep", help=meaning)
+    sweep.add_argument("--now", action="store_true", required=True, help="what there is to ask for")
+    sweep.add_argument("-n", "--namespace", help="that of the reconciler (default: POD_NAMESPACE)")
+    sweep.add_argument("--wait", metavar="DURATION", help="wait so long until it has ended")
+    sweep.set_defaults(action=_run_sweep)
 
 
 def _add_demo(commands: Any) -> None:
@@ -168,6 +182,11 @@ def _run_half(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _run_diff(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     code: int = importlib.import_module("hark.diff.command").run(arguments, environ)
+    return code
+
+
+def _run_sweep(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    code: int = importlib.import_module("hark.sweepnow").run(arguments, environ)
     return code
 
 

@@ -65,5 +65,5 @@ BACKEND_VARIABLES = (
         "Further hosts that redirects of a standby may lead to, separated by commas.",
     ),
     Variable("HTTPS_PROXY", "", "Proxy to the backends; NO_PROXY names what goes without."),
-    Variable("HTTP_PROXY", "", "The same, if HTTPS_PROXY is not set."),
+    Variable("HTTP_PROXY", "", "The same for AWS and Azure, if HTTPS_PROXY is not set."),
 )

@@ -25,6 +25,8 @@ from reconciler.workqueue import WorkQueue
 
 log = structlog.get_logger()
 
+LEASE = "hark-reconciler"
+"""Whoever holds it leads."""
 _GLANCE = 0.2
 _LEASE_TIMEOUT = 4.0
 
@@ -43,9 +45,7 @@ def start(half: Half) -> Callable[[], None]:
     # A connection of its own: one slow answer must not cost the lead.
     lease_api = connect(settings.kubeconfig, connections=2, timeout=_LEASE_TIMEOUT)
     swept = Swept(time.time)
-    lease = Lease(
-        lease_api, settings.namespace, settings.identity, name="hark-reconciler", record=swept
-    )
+    lease = Lease(lease_api, settings.namespace, settings.identity, name=LEASE, record=swept)
     is_leader = lease.is_leader if settings.leader_election else lambda: True
     parts = assemble(half, is_leader)
     objects, sync_calls = parts.objects, parts.metrics.sync_calls
@@ -69,6 +69,7 @@ def start(half: Half) -> Callable[[], None]:
             parts.wake,
             interval=settings.sweep_interval,
             times=swept,
+            asked=swept.asked,
         )
         renewer = Renewer(
             objects,

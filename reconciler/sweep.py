@@ -25,6 +25,7 @@ from reconciler.objects import Objects, Wake
 from reconciler.paces import Own
 from reconciler.reads import Lane
 from reconciler.rounds import Rounds
+from reconciler.sweepasked import SweepAsked
 from reconciler.sweepplan import Entries, SweepPlan
 from reconciler.swept import SweepTimes
 from reconciler.tidy import tidy
@@ -32,6 +33,8 @@ from reconciler.unannounced import Unannounced
 
 log = structlog.get_logger()
 
+_ANY = 1.0
+"""In place of an interval where there is none and all are to be swept all the same."""
 _TICK = 5.0
 """The longest wait, so that a new interval is soon noticed."""
 
@@ -51,8 +54,12 @@ class Sweeper:
         times: SweepTimes,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        asked: SweepAsked | None = None,
     ) -> None:
-        """`interval` in seconds; None: only objects that ask for an own one are swept."""
+        """`interval` in seconds; None: only objects that ask for an own one are swept, and all when
+        somebody asks for it now.
+        """
+        self._asked = asked or SweepAsked()
         self._objects = objects
         self._fetcher = fetcher
         self._cache = cache
@@ -74,15 +81,29 @@ class Sweeper:
                 self._rounds.abandon()
                 continue
             self._unannounced.judge()
+            self._sweep_as_asked()
             self._rounds.use(self._objects.own_intervals())
             for own, plan in self._rounds.due():
                 self._turn(own, plan)
 
+    def _sweep_as_asked(self) -> None:
+        question = self._asked.open_question()
+        if not question:
+            return
+        log.info("sweep.asked")
+        try:
+            self.sweep()
+        except Exception as fault:  # noqa: BLE001 - whoever asked may ask again
+            log.error("sweep.fault", fault=whereabouts(fault))
+        self._asked.answer(question)
+
     def sweep(self) -> Entries:
-        """Compare every version that is in use now; those that got no answer."""
+        """Compare every version that is in use now, whatever the intervals; those that got no
+        answer.
+        """
         tidy(self._objects, self._fetcher, self._cache)
         everything: dict[Lane, set[str]] = {}
-        for lanes in self._objects.swept(self._interval).values():
+        for lanes in self._objects.swept(self._interval or _ANY).values():
             for lane, entries in lanes.items():
                 everything.setdefault(lane, set()).update(entries)
         return self._sweep(everything, _nobody)
@@ -119,7 +140,8 @@ class Sweeper:
                 self._metrics.sweep_unanswered.labels(lane.backend).inc(len(unanswered))
         keys, lost = sum(map(len, lanes.values())), sum(map(len, rest.values()))
         if lost:
-            log.warning("sweep.incomplete", lanes=len(lanes), keys=keys, unanswered=lost)
+            backends = sorted({lane.backend for lane in rest})
+            log.warning("sweep.incomplete", backends=backends, keys=keys, unanswered=lost)
         elif keys:
             log.info("sweep.done", lanes=len(lanes), keys=keys)
         return rest

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from externalsecret.duration import format_duration, parse_duration
 from externalsecret.lease import micro_time
+from reconciler.sweepasked import SweepAsked
 
 LAST_SWEEP = "externalsecrets.kubernetes-client.io/last-sweep"
 OWN_SWEEPS = "externalsecrets.kubernetes-client.io/own-sweeps"
@@ -43,6 +44,8 @@ class Swept:
         self._now = now
         self._lock = threading.Lock()
         self._times: dict[float | None, float] = {}
+        self.asked = SweepAsked()
+        """What somebody asked for; it travels in the same annotations."""
 
     def last_sweep(self, own: float | None = None) -> float | None:
         """As SweepTimes."""
@@ -59,6 +62,7 @@ class Swept:
 
     def learn(self, annotations: Mapping[str, Any]) -> None:
         """Take over what another process wrote."""
+        self.asked.learn(annotations)
         texts = {None: annotations.get(LAST_SWEEP), **_own(annotations.get(OWN_SWEEPS))}
         for own, text in texts.items():
             written = _epoch(text)
@@ -75,7 +79,7 @@ class Swept:
         kept = self._worth_keeping(times)
         if kept or times:
             found[OWN_SWEEPS] = json.dumps(kept, separators=(",", ":"))
-        return found
+        return {**found, **self.asked.annotations()}
 
     def _worth_keeping(self, times: Mapping[float | None, float]) -> dict[str, str]:
         now = self._now()

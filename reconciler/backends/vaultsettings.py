@@ -15,6 +15,7 @@ from externalsecret.errors import GiveUp
 _ADDRESS = "http://127.0.0.1:8200"
 _ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
 _NO = frozenset(("", "0", "f", "false", "no"))
+_YES = frozenset(("1", "t", "true", "yes"))
 
 
 class Method(StrEnum):
@@ -71,7 +72,7 @@ def vault_settings(environ: Mapping[str, str]) -> VaultSettings:
         secret_id_file=Path(secret_id) if secret_id else None,
         ca_file=environ.get("VAULT_CACERT", ""),
         extra_ca_file=environ.get("NODE_EXTRA_CA_CERTS", ""),
-        verify=environ.get("VAULT_SKIP_VERIFY", "").lower() in _NO,
+        verify=_verifies(environ),
         renew_threshold=_threshold(environ),
         redirect_hosts=frozenset(host.strip().lower() for host in hosts if host.strip()),
     )
@@ -110,6 +111,14 @@ def _threshold(environ: Mapping[str, str]) -> float | None:
     if not (text.isascii() and text.isdecimal()):
         raise _refused("VAULT_TOKEN_RENEW_THRESHOLD", "is no number of seconds; write one like 60")
     return float(text)
+
+
+def _verifies(environ: Mapping[str, str]) -> bool:
+    """Whether the server's certificate is looked at. A slip must not decide that it is not."""
+    text = environ.get("VAULT_SKIP_VERIFY", "").lower()
+    if text not in _NO | _YES:
+        raise _refused("VAULT_SKIP_VERIFY", "is neither true nor false; write one of them")
+    return text in _NO
 
 
 def _refused(name: str, what: str) -> GiveUp:

@@ -1,6 +1,10 @@
 """The sweep finds what no event announced, at the price of metadata."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,7 @@ from testbed.moto import Moto
 from worlds.spine import await_until, unique
 from worlds.whole import DENIED, LOOK_CALLS, Running, Whole, whole_product
 
+ROOT = Path(__file__).resolve().parents[2]
 FOUND = "hark_reconciler_changes_found_by_sweep_total"
 LAST = "hark_reconciler_last_sweep_timestamp_seconds"
 
@@ -134,6 +139,30 @@ def test_an_announced_change_is_not_counted_as_found_by_the_sweep(swept: Running
     _await_sweeps(swept.reconciler, 1)
 
     assert whole.value_calls(name) == values + 1
+
+
+def test_a_sweep_may_be_asked_for_now(world: Whole) -> None:
+    name = unique("asked")
+    world.create(name, "first")
+    _synced(world, name, {"key": name, "name": "entry"})
+    version = world.change(name, "second")
+
+    command = [sys.executable, "-m", "hark", "sweep", "--now", "--wait", "1m"]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "KUBECONFIG": str(world.cluster.admin_kubeconfig),
+        "POD_NAMESPACE": world.namespace,
+    }
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Asked hark-reconciler" in done.stdout
+    assert "The sweep has ended" in done.stdout
+    assert world.await_version(name, version)["via"] == "sweep"
+    assert world.value_calls(name) == 2
 
 
 def test_polling_may_be_forbidden(whole: Whole) -> None:

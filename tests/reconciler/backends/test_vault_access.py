@@ -132,6 +132,7 @@ def test_the_settings_of_the_former_operator_are_understood() -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("VAULT_SKIP_VERIFY", "maybe"),
         ("VAULT_ADDR", "vault:8200"),
         ("VAULT_ADDR", "https://user:password@vault"),
         ("VAULT_ADDR", "https://vault:x"),
