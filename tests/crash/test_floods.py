@@ -1,7 +1,7 @@
 """Many messages at once: what matters is not starved, nothing is lost, memory stays bounded.
 
 Counts prove it, not seconds: how many batches were received, acknowledged, held and read. They are
-200 messages here, since moto takes long over each, and by hand as many as HARK_TEST_FLOOD says;
+100 messages here, since moto takes long over each, and by hand as many as HARK_TEST_FLOOD says;
 tests/listener/test_listen.py has a thousand and a queue in memory.
 """
 
@@ -16,7 +16,7 @@ from testbed.request import Head
 from worlds.spine import await_until, unique
 from worlds.wired import ACKNOWLEDGE, RECEIVE, Wired
 
-MANY = int(os.environ.get("HARK_TEST_FLOOD", "200"))
+MANY = int(os.environ.get("HARK_TEST_FLOOD", "100"))
 PATIENCE = 90.0
 _BATCH = 10
 _MORE_MEMORY = 40 * 2**20
