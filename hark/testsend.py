@@ -12,7 +12,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
+from externalsecret.errors import GiveUp
 from externalsecret.redacted import Redacted
 from hark.sources.azureidentity import azure_credential, azure_proxy
 from listener.messages.testmessage import SOURCE, TYPE, marked_data, marked_event
@@ -82,6 +84,27 @@ def _to_bus(bus: str, message: _Message, _environ: Mapping[str, str]) -> _Sent:
     return f"the event bus {bus}", _BUS
 
 
+def _to_storage_queue(url: str, message: _Message, environ: Mapping[str, str]) -> _Sent:
+    from listener.sources.storagequeueurl import parse_storage_queue_url  # noqa: PLC0415
+
+    queue = parse_storage_queue_url(url)
+    try:
+        from listener.sources.storagequeueclient import StorageAccess  # noqa: PLC0415
+        from listener.sources.storagequeuesend import send_to_storage_queue  # noqa: PLC0415
+    except ImportError:
+        raise GiveUp(
+            "Storage queues need their SDK. Install Hark with its extra 'azure'.",
+            reason="MissingPart",
+        ) from None
+    access = StorageAccess(
+        credential=partial(azure_credential, environ),
+        connection_string=environ.get("HARK_AZURE_STORAGE_CONNECTION_STRING", ""),
+        proxy=azure_proxy(environ),
+    )
+    send_to_storage_queue(queue, access, message.body)
+    return f"the storage queue {queue.url}", _QUEUE_ONLY
+
+
 def _to_event_grid(url: str, message: _Message, environ: Mapping[str, str]) -> _Sent:
     from listener.sources.eventgridsend import send_to_event_grid  # noqa: PLC0415 - see above
 
@@ -95,5 +118,6 @@ def _to_event_grid(url: str, message: _Message, environ: Mapping[str, str]) -> _
 _SENDERS = {
     "queue": _to_queue,
     "event_bus": _to_bus,
+    "storage_queue": _to_storage_queue,
     "eventgrid": _to_event_grid,
 }

@@ -13,9 +13,11 @@ import pytest
 
 from testbed import eventgrid
 from testbed.azure import AzureDouble
+from testbed.azurite import connection_string
 from testbed.installation import HarkProcess
 from worlds.eventgridqueue import SUBSCRIPTION, TOPIC
 from worlds.spine import Spine, await_until, unique
+from worlds.storagequeue import QueuesOfATest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,24 +70,37 @@ def left(spine: Spine) -> int:
 
 
 def test_a_test_message_goes_by_each_kind_of_queue_and_is_told_counted_and_done(
-    spine: Spine, tmp_path: Path
+    spine: Spine, tmp_path: Path, azurite: str
 ) -> None:
+    storage = QueuesOfATest(azurite, azurite)
+    storage.queue.create_queue()
     with AzureDouble(tmp_path) as azure:
         azure.grid.longest_wait = 1.0
         namespace = unique("ns")
         grid = azure.grid.create(namespace, TOPIC, SUBSCRIPTION)
         place = f"{namespace}.{eventgrid.SUFFIX}/topics/{TOPIC}/subscriptions/{SUBSCRIPTION}"
-        ways = {**azure.env(), **azure.client_env()}
-        listened = {**ways, "HARK_EVENTGRID_SUBSCRIPTIONS": f"https://{place}"}
-        listener = spine.listener(environment=listened)
+        ways = {
+            **azure.env(),
+            **azure.client_env(),
+            "HARK_AZURE_STORAGE_CONNECTION_STRING": connection_string(azurite),
+        }
+        listened = {
+            "HARK_EVENTGRID_SUBSCRIPTIONS": f"https://{place}",
+            "HARK_AZURE_STORAGE_QUEUES": storage.url,
+        }
+        listener = spine.listener(environment={**ways, **listened})
         sender = Sender(listener, {**spine.environment, **ways})
         assert sender.send("--queue", spine.queue)["source"].startswith("sqs:")
         assert sender.send("--event-bus", "default")["source"].startswith("sqs:")
         assert sender.send("--eventgrid", f"https://{place}")["source"].startswith("eventgrid:")
+        assert sender.send("--storage-queue", storage.url)["source"].startswith("storagequeue:")
+        sender.await_counted(4)
         await_until(grid.undone, lambda count: count == 0, "the event is acknowledged")
-        sender.await_counted(3)
-    await_until(lambda: left(spine), lambda count: count == 0, "the queue is empty")
+        await_until(storage.left, lambda count: count == 0, "the storage queue is empty")
+        await_until(lambda: left(spine), lambda count: count == 0, "the queue is empty")
+    storage.close()
     assert not grid.dead
+    assert not storage.buried()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +109,7 @@ def test_a_test_message_goes_by_each_kind_of_queue_and_is_told_counted_and_done(
         ((), 2, "one of the arguments"),
         (("--queue", "a", "--event-bus", "b"), 2, "not allowed with"),
         (("--queue", "hark"), 2, "is not the URL of an SQS queue"),
+        (("--storage-queue", "hark"), 2, "is not the URL of a storage queue"),
         (("--eventgrid", "http://host.name/topics/a/subscriptions/b"), 2, "is not https"),
     ],
 )
