@@ -6,7 +6,8 @@ by the functions of this module, so that both sides normalise alike.
 
 Guarantees: two ids match only within one backend, and only where every part that both sides know
 (partition, account, region) is equal. A part that one side does not know ("") excludes nothing. A
-bare name never matches across backends, nor across accounts or regions that are known. Does not
+bare name never matches across backends, nor across accounts or regions that are known; the id and
+the number of a Google project are two parts, of which each side may know but one. Does not
 guarantee that a partial ARN is read right: a name that ends like an ARN's random suffix has two
 readings, and both are kept (`name`, `other_name`).
 
@@ -85,6 +86,17 @@ class SecretId:
 
     def _shares_account(self, other: "SecretId") -> bool:
         ours, theirs = self.accounts(), other.accounts()
+        if not ours.isdisjoint(theirs):
+            return True
+        if not ours or not theirs:
+            return True
+        # Of a Google project one side may know the id alone and the other the number: that tells
+        # nothing.
+        return self.backend is Backend.GCP_SECRET_MANAGER and not _are_comparable(ours, theirs)
+
+    def is_surely_of(self, other: "SecretId") -> bool:
+        """Whether both know the account by a common name, or one of them knows none at all."""
+        ours, theirs = self.accounts(), other.accounts()
         return not ours or not theirs or not ours.isdisjoint(theirs)
 
     def accounts(self) -> set[str]:
@@ -99,6 +111,12 @@ class SecretId:
             account=self.account or account,
             partition=self.partition or partition,
         )
+
+
+def _are_comparable(ours: set[str], theirs: set[str]) -> bool:
+    """Whether both hold a number, or both an id."""
+    numbers, their_numbers = (set(filter(str.isdecimal, names)) for names in (ours, theirs))
+    return bool((numbers and their_numbers) or (ours - numbers and theirs - their_numbers))
 
 
 def _agree(one: str, other: str) -> bool:

@@ -12,6 +12,11 @@ SOURCE_VARIABLES = (
         "Queues to listen to: SQS URLs, separated by commas.",
     ),
     Variable(
+        "HARK_PUBSUB_SUBSCRIPTIONS",
+        "",
+        "Google Pub/Sub subscriptions to listen to: full names, separated by commas.",
+    ),
+    Variable(
         "HARK_EVENTGRID_SUBSCRIPTIONS",
         "",
         "Event Grid subscriptions to listen to, separated by commas: "

@@ -43,8 +43,8 @@ def note_of(reference: Reference, event: ChangeEvent, via: str) -> Heard:
     """What the ledger shall say of this event.
 
     A version is told only where the event says that this very reference now reads it. What is gone
-    or back, moved with another label, or a member of a path is worth a look whatever version stands
-    in the message.
+    or back, moved with another label, a member of a path, or of a project that may be another one
+    is worth a look whatever version stands in the message.
     """
     version = event.version if _is_told(reference, event) else None
     return Heard(_short(event.id), version, event.at or None, via)
@@ -78,7 +78,7 @@ def joined(earlier: Heard, note: Heard) -> Heard:
 
 def _is_told(reference: Reference, event: ChangeEvent) -> bool:
     """Whether the event's version is what this reference reads now."""
-    if event.change is not Change.VALUE:
+    if event.change is not Change.VALUE or not reference.secret.is_surely_of(event.secret):
         return False
     if reference.selector.select is Select.LABEL:
         return event.label == reference.selector.value

@@ -5,7 +5,8 @@ Fed by the jobs (reconciler.jobs) and the backends' answers; feeds the attempt w
     begins with   and finds                                       goes on with, or ends as
     ------------  ----------------------------------------------  ------------------------
     a look        what the Secret holds is current                Covered
-    a look        the same, but the note names no version         Later, once or twice
+    a look        the same, but the note names no version         Later, once or twice; a read of
+                                                                  it where it may be made anew
     a look        something else is current                       a read of it
     a read        the version that was announced or expected      Settled
     a read        another version                                 a look
@@ -120,7 +121,7 @@ def _after_look(job: Job, seen: Versions, began: float) -> Job | Verdict:
     if seen.gone:
         return Failed(GiveUp(seen.gone, reason=seen.gone_reason))
     holds = job.synced_version() if job.value is None else job.value.version
-    is_remade = job.value is None and remade.is_remade(job.entry.synced, seen)
+    is_remade = job.value is None and _is_remade(job, seen)
     if is_remade or seen.current is None or seen.current != holds:
         # Of what was made anew no answer from before will do, although it bears the same version.
         version = None if is_remade and seen.current == holds else seen.current
@@ -133,6 +134,13 @@ def _after_look(job: Job, seen: Versions, began: float) -> Job | Verdict:
     if job.is_open() and job.heard_version() is None:
         return Later(is_doubt=True)
     return Covered(began) if superseded else Later()
+
+
+def _is_remade(job: Job, seen: Versions) -> bool:
+    """Whether the version seen is, or may be, another one than was read under its number."""
+    if job.is_open() and job.heard_version() is None:
+        return remade.may_be_remade(job.entry.synced, seen)
+    return remade.is_remade(job.entry.synced, seen)
 
 
 def _without_look(job: Job, began: float) -> Job | Verdict:

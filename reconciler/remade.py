@@ -6,8 +6,9 @@ reconciler.compare, reconciler.jobs and reconciler.decide. Plain functions of pl
 tells when a value was read: a version that was made after that is not the one that was read.
 
 Guarantees: nothing here differs where a look does not tell when a version was made. Does not notice
-a secret that was made anew within half a minute of the read: clocks of clouds and clusters differ,
-and a version that was read at once after it was made must not look like another one.
+by itself a secret that was made anew within half a minute of the read: clocks of clouds and
+clusters differ, and a version that was read at once after it was made must not look like another
+one. Where a note says that something has changed, such a version is read once more.
 """
 
 from datetime import datetime
@@ -17,6 +18,14 @@ from externalsecret.reference import Reference, Select
 from reconciler.backends.contract import Versions
 
 SLACK_SECONDS = 30.0
+
+
+def may_be_remade(synced: Synced | None, seen: Versions) -> bool:
+    """Whether the version seen was made so close to the read of that number that nobody can tell
+    whether it is the one that was read. Where somebody says that the secret has changed, it may
+    have been deleted and made anew in between.
+    """
+    return synced is not None and _is_after(seen.made, synced, slack=-SLACK_SECONDS)
 
 
 def lacks(reference: Reference, synced: Synced, seen: Versions) -> str | None:
@@ -69,9 +78,9 @@ def _is_late(reference: Reference, synced: Synced, seen: Versions) -> bool:
     return not _is_after(seen.made, synced)
 
 
-def _is_after(made: float | None, synced: Synced) -> bool:
+def _is_after(made: float | None, synced: Synced, slack: float = SLACK_SECONDS) -> bool:
     try:
         read = datetime.fromisoformat(synced.at or "").timestamp()
     except ValueError:
         return False
-    return made is not None and made > read + SLACK_SECONDS
+    return made is not None and made > read + slack

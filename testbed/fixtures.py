@@ -26,6 +26,7 @@ from testbed.lender import Lender, Stoppable, borrow
 from testbed.moto import Moto, MotoServer
 from testbed.openbao import Bao, OpenBaoServer
 from testbed.proxy import WireProxy
+from testbed.pubsub import PubSubServer
 
 _LENDER = pytest.StashKey[Lender]()
 _WORKER_INPUT = "hark_testbed_lender"
@@ -114,6 +115,13 @@ def moto_proxy(moto: Moto) -> Iterator[WireProxy]:
 def bao(request: pytest.FixtureRequest) -> Bao:
     """A Vault that all tests share: mount engines and auth methods of the test's own."""
     return Bao(borrow(_lender_address(request.config), "openbao"))
+
+
+@pytest.fixture
+def pubsub_server() -> Iterator[PubSubServer]:
+    """A Pub/Sub for one test alone, which may end it and start it again."""
+    with PubSubServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -32,7 +32,10 @@ EXAMPLE_KEY = re.compile(r"(?:my/|not-)?team-[ab]/|shared/")
 
 OF_THE_SDKS = {
     "GOOGLE_APPLICATION_CREDENTIALS",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "NO_PROXY",
+    "PUBSUB_EMULATOR_HOST",
+    "SECRET_ROTATE",
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
 }

@@ -5,11 +5,12 @@ names. A new kind adds its reader here.
 """
 
 from hark.environment import Environment
-from hark.sources import eventgrid, sqs, storagequeue, vault
+from hark.sources import eventgrid, pubsub, sqs, storagequeue, vault
 from hark.sources.plan import SourcePlan
 
 _READERS = (
     sqs.read_plans,
+    pubsub.read_plans,
     eventgrid.read_plans,
     vault.read_plans,
     storagequeue.read_plans,

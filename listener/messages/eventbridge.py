@@ -17,12 +17,19 @@ JSON formats", "Secret Label Updated event" (Secrets Manager), "Systems Manager 
 """
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 
 from listener.messages.cloudtrail import service_of
 from listener.messages.meaning import Ignored, IgnoredReason, Malformed
-from listener.messages.untrusted import Json, canonical, json_object, section, text_of, texts_of
+from listener.messages.untrusted import (
+    Json,
+    canonical,
+    json_object,
+    section,
+    text_of,
+    texts_of,
+    time_of,
+)
 from listener.sources.contract import Origin
 
 SECRETS_MANAGER = "aws.secretsmanager"
@@ -38,9 +45,6 @@ CLOUDTRAIL = frozenset({API_CALL, "AWS Service Event via CloudTrail"})
 DERIVED = "detail-sha256:"
 """How the ids begin that were made from the detail because nothing carried one."""
 
-_RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
 _SNS_HANDSHAKES = frozenset({"SubscriptionConfirmation", "UnsubscribeConfirmation"})
 _TEST_EVENTS = frozenset({"s3:TestEvent", "autoscaling:TEST_NOTIFICATION"})
 _NATIVE_DETAILS = (
@@ -103,7 +107,7 @@ def _opened(event: Json, carrier_id: str, origin: Origin) -> Envelope | Ignored:
         source=source,
         detail_type=detail_type,
         id=text_of(envelope, "id") or text_of(trail, "eventID") or carrier_id or _derived(detail),
-        at=_time(envelope, "time") or _time(trail, "eventTime"),
+        at=time_of(envelope, "time") or time_of(trail, "eventTime"),
         region=text_of(envelope, "region") or text_of(trail, "awsRegion") or origin.region,
         account=(
             text_of(envelope, "account") or text_of(trail, "recipientAccountId") or origin.account
@@ -137,11 +141,3 @@ def _kind_of_detail(detail: Json) -> tuple[str, str]:
 
 def _derived(detail: Json) -> str:
     return DERIVED + hashlib.sha256(canonical(detail).encode("ascii")).hexdigest()
-
-
-def _time(value: Json, key: str) -> str:
-    """The time below a key; "" where it is none: a change without a time is still a change."""
-    found = value.get(key)
-    if isinstance(found, str) and _RFC_3339.fullmatch(found):
-        return found
-    return ""

@@ -15,6 +15,9 @@ from listener.messages.meaning import Malformed
 
 _LONGEST = 2048
 _MOST = 100
+_RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 _PLAUSIBLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{1,2048}")
 
 Json = Mapping[str, object]
@@ -86,6 +89,14 @@ def text_of(value: Json, key: str) -> str:
     if found is None or found == "":
         return ""
     return _plausible(found, key)
+
+
+def time_of(value: Json, key: str) -> str:
+    """The time below a key; "" where it is none: a change without a time is still a change."""
+    found = value.get(key)
+    if isinstance(found, str) and _RFC_3339.fullmatch(found):
+        return found
+    return ""
 
 
 def texts_of(value: Json, key: str) -> tuple[str, ...]:

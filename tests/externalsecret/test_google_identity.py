@@ -39,9 +39,13 @@ def test_what_is_no_resource_name_gives_none(text: str) -> None:
 def test_a_project_is_known_by_its_number_once_an_answer_named_it() -> None:
     written = google_secret("db", "shop-prod")
     announced = google_secret("db", "4711")
-    assert not written.matches(announced)
+    # Until then it may be that project or another one.
+    assert written.matches(announced)
+    assert not written.is_surely_of(announced)
+    assert not written.matches(google_secret("db", "shop-test"))
     learned = google_learned(written, "projects/4711/secrets/db")
     assert learned.matches(announced)
+    assert learned.is_surely_of(announced)
     assert announced.matches(learned)
     assert learned.matches(google_secret("db", "shop-prod"))
     assert not learned.matches(google_secret("db", "4712"))

@@ -196,3 +196,22 @@ def test_an_announced_number_is_the_version_of_a_parameter_that_was_modified_the
     assert decide.is_version(parameter, "5", "5@1700000000")
     assert not decide.is_version(parameter, "5", "6@1700000000")
     assert not decide.is_version(parameter, "5@1", "5@2")
+
+
+@pytest.mark.parametrize(
+    ("announced", "made_before_read", "after"),
+    [
+        # It may be that of the same number, of a secret that was deleted and made anew.
+        (None, 20.0, "read None"),
+        (None, 40.0, "Later"),
+        # A note that names the version says nothing of the kind.
+        ("1", 20.0, "Covered"),
+    ],
+)
+def test_a_version_made_about_when_it_was_read_is_read_again_where_something_changed(
+    announced: str | None, made_before_read: float, after: str
+) -> None:
+    begun = job(Why.HEARD, Verb.LOOK, announced=announced, held="1")
+    made = (seconds_of(OLD) or 0.0) - made_before_read
+    seen = Answer(Versions("1", {"1": frozenset()}, "", made=made), 200.0)
+    assert told(decide.advance(begun, seen)) == after

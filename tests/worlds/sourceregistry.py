@@ -10,6 +10,7 @@ from worlds.eventgridqueue import event_grid_queue
 from worlds.sources import Opening
 from worlds.sqsqueue import sqs_queue
 from worlds.storagequeue import storage_queue
+from worlds.subscription import pubsub_queue
 from worlds.vaultpaths import vault_paths
 
 SOURCE_WORLDS: dict[str, Callable[[pytest.FixtureRequest], Opening]] = {
@@ -17,6 +18,7 @@ SOURCE_WORLDS: dict[str, Callable[[pytest.FixtureRequest], Opening]] = {
     "eventgrid": event_grid_queue,
     "vault": vault_paths,
     "storagequeue": storage_queue,
+    "pubsub": pubsub_queue,
 }
 """By the source's `via`. An opener is a generator that yields its world once, as a fixture does; it
 takes the fixtures that it needs from the request.
