@@ -50,6 +50,7 @@ class Assembly:
     metrics: ReconcilerMetrics
     access: Access
     reconciler: Reconciler
+    recorder: Recorder
     close: Callable[[], None]
     """Let go of engines, clients and connections; waits for no call."""
 
@@ -143,7 +144,18 @@ def assemble(
         access.close()
 
     return Assembly(
-        queue, wake, objects, live, namespaces, cache, fetcher, metrics, access, reconciler, close
+        queue,
+        wake,
+        objects,
+        live,
+        namespaces,
+        cache,
+        fetcher,
+        metrics,
+        access,
+        reconciler,
+        recorder,
+        close,
     )
 
 

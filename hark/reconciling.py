@@ -10,7 +10,9 @@ from collections.abc import Callable
 import structlog
 
 from externalsecret.kubeapi import connect
+from externalsecret.kubeevents import ObjectRef, Recorder
 from externalsecret.lease import Lease
+from externalsecret.resource import API_VERSION, KIND, ExternalSecret
 from hark.assembly import assemble
 from hark.ending import wind_down
 from hark.half import Half
@@ -70,6 +72,7 @@ def start(half: Half) -> Callable[[], None]:
             interval=settings.sweep_interval,
             times=swept,
             asked=swept.asked,
+            tell=lambda es, entry: _tell_unannounced(parts.recorder, es, entry),
         )
         renewer = Renewer(
             objects,
@@ -87,6 +90,15 @@ def start(half: Half) -> Callable[[], None]:
         wind_down(half, released, parts.close)
 
     return end
+
+
+def _tell_unannounced(recorder: Recorder, es: ExternalSecret, entry: str) -> None:
+    about = ObjectRef(*es.key, es.uid, API_VERSION, KIND)
+    message = (
+        f"The sweep found a change of {entry} that no event announced within 15 minutes. Check the "
+        "rules and the queue that bring its events; until then its changes come with the sweep."
+    )
+    recorder.record(about, "Warning", "ChangeNotAnnounced", message)
 
 
 def _follow(half: Half, objects: Objects, queue: WorkQueue, is_leader: Callable[[], bool]) -> None:

@@ -29,7 +29,7 @@ from reconciler.sweepasked import SweepAsked
 from reconciler.sweepplan import Entries, SweepPlan
 from reconciler.swept import SweepTimes
 from reconciler.tidy import tidy
-from reconciler.unannounced import Unannounced
+from reconciler.unannounced import TellUnannounced, Unannounced, tell_nobody
 
 log = structlog.get_logger()
 
@@ -55,6 +55,7 @@ class Sweeper:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         asked: SweepAsked | None = None,
+        tell: TellUnannounced = tell_nobody,
     ) -> None:
         """`interval` in seconds; None: only objects that ask for an own one are swept, and all when
         somebody asks for it now.
@@ -66,7 +67,7 @@ class Sweeper:
         self._metrics = metrics
         self._interval = interval
         self._now = now
-        self._unannounced = Unannounced(objects, metrics, clock)
+        self._unannounced = Unannounced(objects, metrics, clock, tell)
         self._comparison = Comparison(
             objects, fetcher, cache, metrics, wake, unannounced=self._unannounced, clock=clock
         )

@@ -1,7 +1,8 @@
 """Which changes that the sweep found were announced by nobody: counted, a quarter of an hour later.
 
-Fed by reconciler.compare; feeds a metric. An event may be slower than the sweep, so a change counts
-only when none of its readers has heard anything new of it in that time.
+Fed by reconciler.compare; feeds a metric, and has its readers told. An event may be slower than
+the sweep, so a change counts only when none of its readers has heard anything new of it in that
+time.
 """
 
 import threading
@@ -10,12 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from externalsecret.reflect import Key
+from externalsecret.resource import ExternalSecret
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reads import Lane
 
 _WITHIN = 900.0
 """Seconds that an event may come later than the sweep and still count as the announcer."""
+
+TellUnannounced = Callable[[ExternalSecret, str], None]
+"""(object, entry of the ledger): say on the object that nobody announced this change."""
+
+
+def tell_nobody(_es: ExternalSecret, _entry: str) -> None:
+    """Where only the metric is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,9 @@ class Unannounced:
         objects: Objects,
         metrics: ReconcilerMetrics,
         clock: Callable[[], float] = time.monotonic,
+        tell: TellUnannounced = tell_nobody,
     ) -> None:
+        self._tell = tell
         self._objects = objects
         self._metrics = metrics
         self._clock = clock
@@ -57,6 +68,10 @@ class Unannounced:
         for found in due:
             if not self._was_announced(found):
                 self._metrics.unannounced.labels(found.lane.backend).inc()
+                for key in found.heard:
+                    es = self._objects.get(key)
+                    if es is not None:
+                        self._tell(es, found.entry)
 
     def _was_announced(self, found: _Found) -> bool:
         for key, before in found.heard.items():

@@ -54,6 +54,7 @@ class Safety:
         self.backend.put("db", b"one", "v1")
         self.registry = CollectorRegistry()
         self.woken: list[tuple[str, str]] = []
+        self.told: list[tuple[str, str]] = []
         self.kept = Times()
         self.times = self.kept.of[None]
         self.lanes: list[LaneWork] = []
@@ -72,6 +73,7 @@ class Safety:
             times=self.kept,
             clock=self.clock,
             now=self.clock,
+            tell=lambda es, entry: self.told.append((es.key[1], entry)),
         )
         self.version = 0
         self.hear()
@@ -213,6 +215,7 @@ def test_a_change_is_unannounced_when_no_note_came_within_a_quarter_of_an_hour(
     net.hear(*notes)
     net.run_until(lambda: net.clock() > 100.0 + 1000)
     assert net.count("changes_unannounced") == unannounced
+    assert net.told == [("shop", DB[1])] * unannounced
 
 
 def test_it_sweeps_at_its_interval_give_or_take_a_tenth(net: Safety) -> None:
