@@ -107,16 +107,18 @@ def start(half: Half) -> Callable[[], None]:
         stop=half.stop,
         spawn=half.spawn,
     )
-    holds: list[Hold] = []
+    opened: list[tuple[Source, Hold]] = []
     for plan in settings.sources:
-        opening = partial(_listen, plan, half, ear, surroundings, holds)
+        opening = partial(_listen, plan, half, ear, surroundings, opened)
         half.spawn(f"opening {plan.label}", opening, until_stop=False)
     half.await_lists()
 
     def end() -> None:
         deadline = time.monotonic() + _DRAIN_SECONDS
-        for hold in holds:
+        for _, hold in opened:
             hold.close(max(0.0, deadline - time.monotonic()))
+        for source, _ in opened:
+            source.close()
         ended.set()
         notes.wake()
 
@@ -133,7 +135,11 @@ def _teller(recorder: Recorder, pod: ObjectRef) -> Tell:
 
 
 def _listen(
-    plan: SourcePlan, half: Half, ear: Ear, surroundings: Surroundings, holds: list[Hold]
+    plan: SourcePlan,
+    half: Half,
+    ear: Ear,
+    surroundings: Surroundings,
+    opened: list[tuple[Source, Hold]],
 ) -> None:
     """Open one source, then listen to it until the stop: by threads that, started again after a
     fault, go on with the same source and with what is held of it.
@@ -143,7 +149,7 @@ def _listen(
     if source is None:
         return
     hold = Hold(source, ear.metrics)
-    holds.append(hold)
+    opened.append((source, hold))
     half.spawn(f"hold {source.name}", hold.run)
     try:
         half.spawn(f"source {source.name}", Listener(source, plan.parse, hold, ear, health).run)

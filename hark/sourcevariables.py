@@ -84,4 +84,60 @@ SOURCE_VARIABLES = (
         "5",
         "Deliveries after which an unreadable message is moved to the queue NAME-poison.",
     ),
+    Variable(
+        "HARK_WEBHOOK_PORT",
+        "",
+        "Port of the webhook, to which Event Grid and pipelines post changes; 0 takes a free one. "
+        "Empty: there is no webhook.",
+    ),
+    Variable(
+        "HARK_WEBHOOK_AUTH",
+        "",
+        "How callers of the webhook prove who they are: secret, token-review (a Kubernetes "
+        "ServiceAccount) or entra.",
+    ),
+    Variable(
+        "HARK_WEBHOOK_CALLERS",
+        "",
+        "File that says which caller may announce what; read again when it changes.",
+    ),
+    Variable(
+        "HARK_WEBHOOK_SECRETS",
+        "",
+        "secret: folder with a file for each caller that holds his shared secret, or two.",
+    ),
+    Variable(
+        "HARK_WEBHOOK_AUDIENCE",
+        "",
+        "token-review: the audience that tokens must have. entra: one or several, separated by "
+        "commas.",
+    ),
+    Variable("HARK_WEBHOOK_TENANT", "", "entra: id of the tenant whose tokens are taken."),
+    Variable(
+        "HARK_WEBHOOK_ROLE",
+        "AzureEventGridSecureWebhookSubscriber",
+        "entra: role that a caller's application must have.",
+    ),
+    Variable(
+        "HARK_WEBHOOK_EVENTGRID_SUBSCRIPTIONS",
+        "",
+        "Event Grid subscriptions that may post, by name, separated by commas. Empty: none.",
+    ),
+    Variable(
+        "HARK_WEBHOOK_ORIGINS",
+        "eventgrid.azure.net",
+        "Who may ask by the handshake of CloudEvents whether the webhook takes events.",
+    ),
+    Variable(
+        "HARK_WEBHOOK_TLS_CERT",
+        "",
+        "Certificate of the webhook with its chain, as PEM; read again when it changes. Empty: "
+        "plain HTTP, for an ingress in front.",
+    ),
+    Variable("HARK_WEBHOOK_TLS_KEY", "", "Its key, as PEM without a password."),
+    Variable(
+        "HARK_WEBHOOK_MAX_BODY",
+        "1Mi",
+        "Largest body that the webhook reads (1Ki to 64Mi).",
+    ),
 )

@@ -128,3 +128,16 @@ class ListenerMetrics:
             ["reason"],
             registry=registry,
         )
+        self.webhook_requests = Counter(
+            "hark_listener_webhook_requests",
+            "Requests to the webhook that were answered, by route and HTTP status.",
+            ["route", "code"],
+            registry=registry,
+        )
+        self.webhook_reload_failures = Counter(
+            "hark_listener_webhook_reload_failures",
+            "Files of the webhook that changed and could not be understood, by reason; what was "
+            "read before is kept.",
+            ["reason"],
+            registry=registry,
+        )

@@ -72,15 +72,17 @@ class Cluster:
         token = self.service_account_token(namespace, name)
         return self.kubeconfig(f"{namespace}-{name}", token, server=server)
 
-    def service_account_token(self, namespace: str, name: str) -> str:
-        """Return a fresh token of a ServiceAccount, which is created if absent."""
+    def service_account_token(self, namespace: str, name: str, *audiences: str) -> str:
+        """Return a fresh token of a ServiceAccount, which is created if absent; it is for the API
+        server, unless it is for other audiences.
+        """
         self.create_if_absent(
             f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}}
         )
         answer = self.request(
             "POST",
             f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
-            {"spec": {"expirationSeconds": _TOKEN_SECONDS}},
+            {"spec": {"expirationSeconds": _TOKEN_SECONDS, "audiences": list(audiences)}},
         )
         token: str = answer["status"]["token"]
         return token

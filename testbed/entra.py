@@ -3,7 +3,8 @@ without a user needs them.
 
 Part of the Azure double (testbed.azure). It knows one tenant with one application, which proves
 itself by a client secret or by any of some ServiceAccount tokens, and one managed identity. Tokens
-are opaque and expire after `lifetime`.
+are opaque and expire after `lifetime`; those that applications show to others, as Event Grid does,
+are signed by a key that the tenant publishes (`sign`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import threading
 import time
 import urllib.parse
 from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from testbed import eventgrid, keyvault
 from testbed.azurecall import Answer, Call
@@ -36,14 +40,40 @@ class Entra:
         """ServiceAccount tokens that were shown, in their order; any is good."""
         self._lock = threading.Lock()
         self._tokens: dict[tuple[str, str], float] = {}
+        self._keys: dict[str, rsa.RSAPrivateKey] = {}
 
     def is_good(self, bearer: str, scope: str) -> bool:
         """Whether a token may be used now, and there."""
         with self._lock:
             return self._tokens.get((bearer, scope), 0.0) + _SKEW > time.time()
 
+    def sign(self, claims: dict[str, Any], key_id: str = "one", algorithm: str = "RS256") -> str:
+        """A token of these claims; a key that is new is published from then on."""
+        with self._lock:
+            key = self._keys.get(key_id)
+            if key is None:
+                key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+                self._keys[key_id] = key
+        return jwt.encode(claims, key, algorithm, {"kid": key_id})
+
+    def published(self) -> dict[str, Any]:
+        """The tenant's public keys (JSON Web Key Set)."""
+        with self._lock:
+            keys = dict(self._keys)
+        shown = [
+            {
+                **jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True),
+                "kid": key_id,
+                "use": "sig",
+            }
+            for key_id, key in keys.items()
+        ]
+        return {"keys": shown}
+
     def answer(self, call: Call) -> Answer:
         """Answer a call to the authority."""
+        if call.path == f"/{TENANT}/discovery/v2.0/keys":
+            return Answer(200, self.published())
         if call.operation == "token":
             return self._token(dict(urllib.parse.parse_qsl(call.body.decode())))
         base = f"https://{AUTHORITY}/{TENANT}"

@@ -31,5 +31,10 @@ def recreate_rights() -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(_text("recreate-rights.yaml")))
 
 
+def tokenreview_rights() -> list[dict[str, Any]]:
+    """Return the role that the listener needs too where the webhook reviews tokens."""
+    return list(yaml.safe_load_all(_text("tokenreview-rights.yaml")))
+
+
 def _text(name: str) -> str:
     return importlib.resources.files(__name__).joinpath(name).read_text(encoding="utf-8")

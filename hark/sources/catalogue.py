@@ -5,7 +5,7 @@ names. A new kind adds its reader here.
 """
 
 from hark.environment import Environment
-from hark.sources import eventgrid, pubsub, sqs, storagequeue, vault
+from hark.sources import eventgrid, pubsub, sqs, storagequeue, vault, webhook
 from hark.sources.plan import SourcePlan
 
 _READERS = (
@@ -14,6 +14,7 @@ _READERS = (
     eventgrid.read_plans,
     vault.read_plans,
     storagequeue.read_plans,
+    webhook.read_plans,
 )
 
 

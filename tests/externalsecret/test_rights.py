@@ -264,6 +264,18 @@ def test_the_right_to_recreate_is_deletion_of_secrets_and_nothing_else() -> None
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["delete"]}]
 
 
+def test_the_right_to_review_tokens_is_that_and_nothing_else() -> None:
+    (role,) = definitions.tokenreview_rights()
+    assert role["kind"] == "ClusterRole"
+    assert role["rules"] == [
+        {
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["tokenreviews"],
+            "verbs": ["create"],
+        }
+    ]
+
+
 def test_no_rule_has_a_wildcard() -> None:
     halves: list[definitions.Half] = ["listener", "reconciler"]
     rules = [rule for half in halves for role in definitions.rights(half) for rule in role["rules"]]

@@ -12,6 +12,7 @@ from worlds.sqsqueue import sqs_queue
 from worlds.storagequeue import storage_queue
 from worlds.subscription import pubsub_queue
 from worlds.vaultpaths import vault_paths
+from worlds.webhookposts import webhook_posts
 
 SOURCE_WORLDS: dict[str, Callable[[pytest.FixtureRequest], Opening]] = {
     "sqs": sqs_queue,
@@ -19,6 +20,7 @@ SOURCE_WORLDS: dict[str, Callable[[pytest.FixtureRequest], Opening]] = {
     "vault": vault_paths,
     "storagequeue": storage_queue,
     "pubsub": pubsub_queue,
+    "webhook": webhook_posts,
 }
 """By the source's `via`. An opener is a generator that yields its world once, as a fixture does; it
 takes the fixtures that it needs from the request.

@@ -36,6 +36,8 @@ class Ability(Enum):
     """An acknowledgement of what the service does not know is answered as failed."""
     BURIES = auto()
     """What was rejected ends in a dead-letter place, or is answered as refused for good."""
+    FAILS = auto()
+    """There is a service that can be `away`."""
     DENIES = auto()
     """`denied` takes the right to receive away."""
 

@@ -1,0 +1,1 @@
+"""The webhook: takes announcements over HTTP, from callers who prove who they are."""
