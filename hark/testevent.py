@@ -11,6 +11,7 @@ from collections.abc import Mapping
 _OPTIONS = {
     "queue": ("URL", "send into this SQS queue"),
     "event_bus": ("NAME", "send to this EventBridge bus, such as default"),
+    "pubsub": ("TOPIC", "publish to this Pub/Sub topic, projects/PROJECT/topics/TOPIC"),
     "storage_queue": ("URL", "send into this Azure storage queue"),
     "eventgrid": (
         "URL",
@@ -21,9 +22,10 @@ _OPTIONS = {
 MEANING = "send a harmless message through a queue, to see that it reaches the listener"
 DETAILS = """\
 The message is sent with your own credentials, from the environment that each cloud's SDK reads
-(AWS_*, AZURE_*), not with those of Hark's listener, which may only receive. What sending needs:
-sqs:SendMessage or events:PutEvents; the role Storage Queue Data Message Sender; EventGrid Data
-Sender. HARK_AZURE_STORAGE_CONNECTION_STRING and HARK_EVENTGRID_KEY count here too.
+(AWS_*, AZURE_*, GOOGLE_APPLICATION_CREDENTIALS), not with those of Hark's listener, which may
+only receive. What sending needs: sqs:SendMessage or events:PutEvents; the role Pub/Sub Publisher;
+Storage Queue Data Message Sender; EventGrid Data Sender. HARK_AZURE_STORAGE_CONNECTION_STRING
+and HARK_EVENTGRID_KEY count here too.
 
 exit codes: 0 sent, 1 not sent, 2 bad usage"""
 

@@ -84,6 +84,13 @@ def _to_bus(bus: str, message: _Message, _environ: Mapping[str, str]) -> _Sent:
     return f"the event bus {bus}", _BUS
 
 
+def _to_topic(topic: str, message: _Message, _environ: Mapping[str, str]) -> _Sent:
+    from listener.sources.pubsubsend import send_to_topic  # noqa: PLC0415 - see above
+
+    send_to_topic(topic, message.body)
+    return f"the topic {topic}", _TOPIC
+
+
 def _to_storage_queue(url: str, message: _Message, environ: Mapping[str, str]) -> _Sent:
     from listener.sources.storagequeueurl import parse_storage_queue_url  # noqa: PLC0415
 
@@ -118,6 +125,7 @@ def _to_event_grid(url: str, message: _Message, environ: Mapping[str, str]) -> _
 _SENDERS = {
     "queue": _to_queue,
     "event_bus": _to_bus,
+    "pubsub": _to_topic,
     "storage_queue": _to_storage_queue,
     "eventgrid": _to_event_grid,
 }

@@ -15,6 +15,8 @@ from testbed import eventgrid
 from testbed.azure import AzureDouble
 from testbed.azurite import connection_string
 from testbed.installation import HarkProcess
+from testbed.pubsub import PubSubServer
+from testbed.topics import Topics
 from worlds.eventgridqueue import SUBSCRIPTION, TOPIC
 from worlds.spine import Spine, await_until, unique
 from worlds.storagequeue import QueuesOfATest
@@ -70,8 +72,9 @@ def left(spine: Spine) -> int:
 
 
 def test_a_test_message_goes_by_each_kind_of_queue_and_is_told_counted_and_done(
-    spine: Spine, tmp_path: Path, azurite: str
+    spine: Spine, tmp_path: Path, azurite: str, pubsub_server: PubSubServer
 ) -> None:
+    topics = Topics(pubsub_server.address, "shop-prod")
     storage = QueuesOfATest(azurite, azurite)
     storage.queue.create_queue()
     with AzureDouble(tmp_path) as azure:
@@ -83,10 +86,12 @@ def test_a_test_message_goes_by_each_kind_of_queue_and_is_told_counted_and_done(
             **azure.env(),
             **azure.client_env(),
             "HARK_AZURE_STORAGE_CONNECTION_STRING": connection_string(azurite),
+            "PUBSUB_EMULATOR_HOST": pubsub_server.address,
         }
         listened = {
             "HARK_EVENTGRID_SUBSCRIPTIONS": f"https://{place}",
             "HARK_AZURE_STORAGE_QUEUES": storage.url,
+            "HARK_PUBSUB_SUBSCRIPTIONS": topics.make("changes"),
         }
         listener = spine.listener(environment={**ways, **listened})
         sender = Sender(listener, {**spine.environment, **ways})
@@ -94,10 +99,13 @@ def test_a_test_message_goes_by_each_kind_of_queue_and_is_told_counted_and_done(
         assert sender.send("--event-bus", "default")["source"].startswith("sqs:")
         assert sender.send("--eventgrid", f"https://{place}")["source"].startswith("eventgrid:")
         assert sender.send("--storage-queue", storage.url)["source"].startswith("storagequeue:")
-        sender.await_counted(4)
+        topic = topics.topic("changes")
+        assert sender.send("--pubsub", topic)["source"].startswith("pubsub:")
+        sender.await_counted(5)
         await_until(grid.undone, lambda count: count == 0, "the event is acknowledged")
         await_until(storage.left, lambda count: count == 0, "the storage queue is empty")
         await_until(lambda: left(spine), lambda count: count == 0, "the queue is empty")
+    topics.close()
     storage.close()
     assert not grid.dead
     assert not storage.buried()
@@ -107,8 +115,9 @@ def test_a_test_message_goes_by_each_kind_of_queue_and_is_told_counted_and_done(
     ("arguments", "code", "said"),
     [
         ((), 2, "one of the arguments"),
-        (("--queue", "a", "--event-bus", "b"), 2, "not allowed with"),
+        (("--queue", "a", "--pubsub", "b"), 2, "not allowed with"),
         (("--queue", "hark"), 2, "is not the URL of an SQS queue"),
+        (("--pubsub", "secrets"), 2, "is not the full name of a Pub/Sub topic"),
         (("--storage-queue", "hark"), 2, "is not the URL of a storage queue"),
         (("--eventgrid", "http://host.name/topics/a/subscriptions/b"), 2, "is not https"),
     ],
