@@ -20,6 +20,11 @@ from listener.sources.contract import Delivery, Source
 
 log = structlog.get_logger()
 
+_MOST_AT_ONCE = 100
+"""Acknowledgements between two looks at whether an extension is due: a slow source takes many
+calls for them, and what is held meanwhile must not run out of its time.
+"""
+
 
 class Hold:
     """What is held of one source."""
@@ -102,16 +107,15 @@ class Hold:
         with self._changed:
             while not self._has_work():
                 self._changed.wait(self._extend_at - self._clock())
-            is_last = self._closed
-            finished = self._finished
-            self._finished = []
+            finished = self._finished[:_MOST_AT_ONCE]
+            del self._finished[:_MOST_AT_ONCE]
+            is_last = self._closed and not self._finished
+        if self._clock() >= self._extend_at and not self._closed:
+            # First: what runs out of its time while others are acknowledged comes again.
+            self._extend({delivery.receipt for delivery in finished})
         if finished:
             self._acknowledge(finished)
-        if is_last:
-            return False
-        if self._clock() >= self._extend_at:
-            self._extend()
-        return True
+        return not is_last
 
     def _has_work(self) -> bool:
         return self._closed or bool(self._finished) or self._clock() >= self._extend_at
@@ -127,9 +131,10 @@ class Hold:
             self.drop(finished)
         self._metrics.ack_failures.labels(self._source.name).inc(len(failed))
 
-    def _extend(self) -> None:
+    def _extend(self, ending: set[str]) -> None:
+        """Extend all that is held but what is acknowledged next."""
         with self._changed:
-            held = list(self._held.values())
+            held = [one for receipt, one in self._held.items() if receipt not in ending]
         self._extend_at = self._clock() + self._source.extend_every
         if not held:
             return

@@ -117,6 +117,24 @@ def test_what_is_finished_or_let_go_is_not_extended(desk: Desk) -> None:
     assert 2 in call.places
 
 
+def test_a_flood_of_acknowledgements_holds_up_no_extension(desk: Desk) -> None:
+    desk.source = FakeSource(visibility=30.0, most=300, clock=desk.clock)
+    desk.hold = Hold(desk.source, ListenerMetrics(CollectorRegistry()), clock=desk.clock)
+    deliveries = desk.receive(250)
+
+    def slow(call: Call) -> None:
+        desk.clock.seconds += 16.0 if call.verb == "ack" else 0.0
+
+    desk.source.before = slow
+    desk.hold.finish(deliveries[:249])
+    for _ in range(3):
+        assert desk.hold.work_once()
+    assert [len(call.places) for call in desk.source.made("ack")] == [100, 100, 49]
+    # Each time that which is not acknowledged next, the one that is still being noted included.
+    assert [len(call.places) for call in desk.source.made("extend")] == [50, 1]
+    assert desk.source.remaining() == [249]
+
+
 def test_nothing_held_costs_no_call(desk: Desk) -> None:
     desk.thread.start()
     desk.pass_time(100.0)
