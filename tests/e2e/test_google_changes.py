@@ -1,0 +1,160 @@
+"""Secrets of Google's Secret Manager end to end, announced through Pub/Sub: both halves as
+processes, Google's own Pub/Sub server for tests, and a double of Secret Manager. Nothing is swept.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.cluster import Cluster
+from testbed.googlekey import write_key
+from testbed.moto import Moto
+from testbed.pubsub import PubSubServer
+from testbed.secretmanager import SecretManager, SecretManagerServer
+from testbed.topics import Topics
+from worlds.google import NUMBER, PROJECT, secret_name
+from worlds.spine import await_until, unique
+from worlds.whole import Whole, whole_product
+
+ACCESS = "AccessSecretVersion"
+OTHER, OTHER_NUMBER = "shop-test", "4712"
+TOPIC = "hark"
+NUMBERS = {PROJECT: NUMBER, OTHER: OTHER_NUMBER}
+
+
+class Announced:
+    """A product that hears of changes by Pub/Sub."""
+
+    def __init__(self, whole: Whole, server: SecretManagerServer, topics: Topics) -> None:
+        self.whole = whole
+        self.server = server
+        self.manager = server.manager
+        self.topics = topics
+
+    def apply(self, name: str, **spec: Any) -> None:
+        data = [{"key": name, "name": "entry"}]
+        spec = {"backendType": "gcpSecretsManager", "projectId": PROJECT, "data": data, **spec}
+        self.whole.apply(spec.pop("named", name), spec)
+
+    def synced(self, name: str, value: str, **spec: Any) -> None:
+        """A secret with one version, and the Secret that has it."""
+        self.manager.add(secret_name(name, spec.get("location", "")), value.encode())
+        self.apply(name, **spec)
+        self.whole.await_data(name, entry=value.encode())
+        self.whole.await_synced(name)
+
+    def announce(
+        self, kind: str, name: str, version: str = "", *, location: str = "", number: str = NUMBER
+    ) -> None:
+        """As Secret Manager does, by the project's number."""
+        named = secret_name(name, location, number)
+        told = {"eventType": kind, "dataFormat": "JSON_API_V1", "secretId": named}
+        if version:
+            told["versionId"] = f"{named}/versions/{version}"
+        now = datetime.now(UTC).isoformat()
+        self.topics.publish(TOPIC, {"name": named}, timestamp=now, **told)
+
+    def change(self, name: str, value: str, location: str = "") -> None:
+        version = self.manager.add(secret_name(name, location), value.encode())
+        self.announce("SECRET_VERSION_ADD", name, version, location=location)
+
+
+@pytest.fixture
+def product(
+    served_cluster: Cluster, moto: Moto, pubsub_server: PubSubServer, tmp_path: Path
+) -> Iterator[Announced]:
+    write_key(tmp_path / "key.json", PROJECT)
+    topics = Topics(pubsub_server.address, PROJECT)
+    with (
+        SecretManagerServer(SecretManager(NUMBERS)) as server,
+        whole_product(served_cluster, moto) as whole,
+    ):
+        settings = {
+            "DISABLE_POLLING": "",
+            "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "key.json"),
+            "HARK_GCP_SECRET_MANAGER_ENDPOINT": server.url,
+            "HARK_PUBSUB_SUBSCRIPTIONS": topics.make(TOPIC, dead_letters_after=5),
+            "PUBSUB_EMULATOR_HOST": pubsub_server.address,
+        }
+        whole.reconciler(environment=settings)
+        whole.listener(environment=settings)
+        yield Announced(whole, server, topics)
+    topics.close()
+
+
+def test_an_announced_version_costs_one_read_however_often_it_is_announced(
+    product: Announced,
+) -> None:
+    name, other = unique("google"), unique("google")
+    product.synced(name, "one")
+    product.synced(other, "one", location="europe-west3")
+    product.manager.add(secret_name(name, project=OTHER), b"elsewhere")
+    product.apply(name, named=f"{name}-elsewhere", projectId=OTHER)
+    product.whole.await_data(f"{name}-elsewhere", entry=b"elsewhere")
+    product.whole.await_synced(f"{name}-elsewhere")
+    before = product.server.calls[ACCESS]
+    elsewhere = product.whole.status(f"{name}-elsewhere")
+
+    version = product.manager.add(secret_name(name), b"two")
+    for _ in range(10):
+        product.announce("SECRET_VERSION_ADD", name, version)
+    product.change(other, "two", location="europe-west3")
+
+    product.whole.await_data(name, entry=b"two")
+    product.whole.await_data(other, entry=b"two")
+    assert product.server.calls[ACCESS] == before + 2
+    assert product.whole.status(f"{name}-elsewhere") == elsewhere
+
+
+def test_a_version_disabled_and_a_secret_deleted_leave_the_secret_and_come_back(
+    product: Announced,
+) -> None:
+    name = unique("google")
+    product.synced(name, "one")
+    product.manager.disable(secret_name(name), "1")
+    product.announce("SECRET_VERSION_DISABLE", name, "1")
+    product.whole.await_complaint(name, "Disabled")
+    assert product.whole.data(name) == {"entry": b"one"}
+    product.manager.enable(secret_name(name), "1")
+    product.announce("SECRET_VERSION_ENABLE", name, "1")
+    product.whole.await_synced(name)
+
+    product.manager.delete(secret_name(name))
+    product.announce("SECRET_DELETE", name)
+    product.whole.await_complaint(name, "NotFound")
+    assert product.whole.data(name) == {"entry": b"one"}
+
+    # It counts from 1 again, up to the very number that was read half a minute ago at most.
+    product.manager.create(secret_name(name))
+    product.announce("SECRET_CREATE", name)
+    product.change(name, "anew")
+    product.whole.await_data(name, entry=b"anew")
+    product.whole.await_synced(name)
+
+
+def test_an_entry_of_the_audit_log_is_a_change_and_poison_ends_in_the_dead_letter_topic(
+    product: Announced,
+) -> None:
+    name = unique("google")
+    product.synced(name, "one")
+    version = product.manager.add(secret_name(name), b"two")
+    product.topics.publish(TOPIC, b"poison")
+    call = {
+        "serviceName": "secretmanager.googleapis.com",
+        "methodName": "google.cloud.secretmanager.v1.SecretManagerService.AddSecretVersion",
+        "resourceName": secret_name(name),
+        "response": {"name": f"{secret_name(name, project=NUMBER)}/versions/{version}"},
+    }
+    product.topics.publish(TOPIC, {"protoPayload": call, "insertId": unique("entry")})
+    product.whole.await_data(name, entry=b"two")
+    assert product.server.calls[ACCESS] == 2
+    buried: list[bytes] = []
+
+    def look() -> list[bytes]:
+        buried.extend(one.message.data for one in product.topics.take(f"{TOPIC}-dead"))
+        return buried
+
+    await_until(look, lambda found: found == [b"poison"], "the poison is buried", patience=60)
