@@ -50,9 +50,19 @@ class Bao:
         return answer
 
     def mount(self, path: str, version: int) -> None:
-        """Mount a key-value engine."""
+        """Mount a key-value engine and wait until it serves: version 2 is upgrading at first."""
         options = {"version": str(version)}
         self.request("POST", f"sys/mounts/{path}", {"type": "kv", "options": options})
+        deadline = time.monotonic() + _READY_SECONDS
+        while version > 1:
+            try:
+                self.request("GET", f"{path}/config")
+            except OpenBaoError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
 
     def policy(self, name: str, rules: Mapping[str, list[str]]) -> None:
         """Write a policy: capabilities by path."""

@@ -84,7 +84,7 @@ class VaultSource:
         if wait > 0:
             return self._inbox.take(_MOST, min(wait, _GLANCE))
         for news in self._poll.look():
-            if not self._inbox.put(news.id, news.body):
+            if not self._inbox.put(news.key, news.body):
                 # The next round finds what has no room in this one.
                 self._poll.hasten()
         return self._inbox.take(_MOST)

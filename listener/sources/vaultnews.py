@@ -67,7 +67,8 @@ class Eyes(Protocol):
 class News:
     """One difference to be noted, as a message."""
 
-    id: str
+    key: str
+    """The same whenever this difference is seen, although a deletion's event gets another id."""
     body: str
 
 
@@ -131,7 +132,7 @@ def _news(path: str, change: Change, identity: str, sight: Sight, at: str) -> Ne
             "plugin_info": {"mount_path": mount, "plugin": "kv"},
         },
     }
-    return News(identity, json.dumps(body))
+    return News(f"{change}:{_digest(path, sight.version or '')}", json.dumps(body))
 
 
 def _digest(*parts: str) -> str:

@@ -227,7 +227,11 @@ def test_a_pinned_version_is_told_of_when_it_goes_and_returns(polling: Listening
     polling.knows("pinned", "app", synced=pinned, version=1)
     assert polling.rounds(2) == []
     polling.bao.request("POST", f"{polling.mount}/delete/app", {"versions": [1]})
-    gone = polling.next()
+    (held,) = polling.deliveries(1)
+    # While it is in hand, no later round tells it again.
+    assert polling.rounds(3) == []
+    assert polling.source.ack([held]) == []
+    gone = polling.meant(held)
     assert gone.change is Change.GONE
     heard = Heard(gone.id, None, gone.at, "vault")
     polling.knows("pinned", "app", synced=pinned, heard=heard, version=1)
