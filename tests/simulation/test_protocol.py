@@ -6,6 +6,7 @@ HARK_SIMULATION_SEEDS says how many seeds are run, HARK_SIMULATION_FIRST with wh
 import logging
 import os
 import random
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -19,10 +20,13 @@ _CHUNKS = 4
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> None:
+def _quiet() -> Iterator[None]:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
     )
+    yield
+    # The next test of this process looks at what is logged.
+    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("chunk", range(_CHUNKS))

@@ -249,7 +249,8 @@ def test_what_is_rejected_is_buried_and_its_neighbour_is_not(queue: SourceWorld)
                 assert not source.ack([delivery])
     assert done == [good]
     if able(queue, Ability.BURIES):
-        assert list(queue.buried()) == [bad]
+        # Services bury at least once.
+        assert set(queue.buried()) == {bad}
         await_that(lambda: queue.left() == 0)
 
 
