@@ -79,7 +79,8 @@ class PubSubQueue:
             for request in self._proxy.requests("Acknowledge")
             for ack_id in AcknowledgeRequest.deserialize(request).ack_ids
         }
-        return len(set(self._put) - done) - len(self.buried())
+        # The service may bury a message twice; in these tests no two have one name.
+        return len(set(self._put) - done) - len(set(self.buried()))
 
     def buried(self) -> list[str]:
         came = self._topics.take(f"{_TOPIC}-dead")
