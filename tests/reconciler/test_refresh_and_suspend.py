@@ -39,7 +39,7 @@ class Shop:
 
     def restart(self) -> None:
         self.half = ReconcilerHalf(
-            self.fake, self.fake, self._accounts, open_guard("team"), self.clock, self._rng
+            self.fake, self.fake, self._accounts.of, open_guard("team"), self.clock, self._rng
         )
 
     def settle(self) -> None:

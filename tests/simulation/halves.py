@@ -32,7 +32,7 @@ from reconciler.cache import Cache
 from reconciler.evaluate import Done, Evaluator
 from reconciler.fetch import Fetcher
 from reconciler.guard import Guard
-from reconciler.lane import LaneWork
+from reconciler.lane import LaneWork, OpenBackend
 from reconciler.live import LiveSecrets
 from reconciler.load import Load
 from reconciler.metrics import ReconcilerMetrics
@@ -42,7 +42,7 @@ from reconciler.rereads import Rereads
 from reconciler.sweep import Sweeper
 from reconciler.swept import Swept
 from reconciler.workqueue import WorkQueue
-from simulation.cloud import Accounts, Queue, parse
+from simulation.cloud import Queue, parse
 from simulation.feed import Feed
 
 DEFAULTS = Defaults(region="eu-central-1")
@@ -206,7 +206,7 @@ class ReconcilerHalf:
         self,
         fake: FakeKubeApi,
         api: KubeApi,
-        accounts: Accounts,
+        open_backend: OpenBackend,
         guard: Guard,
         clock: Clock,
         rng: random.Random,
@@ -218,7 +218,7 @@ class ReconcilerHalf:
         objects = Objects(DEFAULTS, "", self._wake)
         live = LiveSecrets(self._wake)
         cache = Cache(1_000_000)
-        fetcher = Fetcher(accounts.of, cache, self.metrics, clock=clock, start=self.flights.start)
+        fetcher = Fetcher(open_backend, cache, self.metrics, clock=clock, start=self.flights.start)
         self._reconciler = Reconciler(
             Parts(
                 api,

@@ -198,7 +198,7 @@ class World:
 
     def _new_reconciler(self) -> ReconcilerHalf:
         return ReconcilerHalf(
-            self.fake, self._api, self.accounts, open_guard(*_ROLES), self.clock, self.rng
+            self.fake, self._api, self.accounts.of, open_guard(*_ROLES), self.clock, self.rng
         )
 
     def _advance(self) -> None:

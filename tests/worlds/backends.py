@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
@@ -23,7 +23,7 @@ from reconciler.backends.opening import Access, open_backend
 from testbed.actions import Action, answer
 from testbed.moto import REGION
 from testbed.proxy import WireProxy
-from testbed.request import any_request
+from testbed.request import Request, any_request
 from testbed.rule import Rule
 
 if TYPE_CHECKING:
@@ -154,6 +154,14 @@ class RemoteWorld(World):
         With credentials that need no server of their own, or one that answers.
         """
 
+    @abstractmethod
+    def spec(self, *names: str) -> dict[str, Any]:
+        """Of an ExternalSecret with an entry for each of these secrets, called as it is."""
+
+    @abstractmethod
+    def values_asked(self) -> list[str]:
+        """The secrets whose value was asked for, each as often as the server saw it."""
+
 
 class MemoryWorld(World):
     calls_for_fifty = 1
@@ -195,10 +203,16 @@ class AwsWorld(RemoteWorld):
     """What the two AWS backends share: the wire."""
 
     kind: Kind
+    backend_type: str
+    naming_values: Mapping[str, str]
+    """The operations that answer with values, and the field that names the secret or secrets."""
 
     def __init__(self, proxy: WireProxy, settings: AwsSettings = SETTINGS) -> None:
         """The environment must already lead the SDK to the proxy."""
         self.proxy = proxy
+        self._asked: list[str] = []
+        # A rule that takes nothing: it only sees what is asked.
+        proxy.when(self._saw, answer(500), times=None)
         self.access = AwsAccess(settings)
         self.backend = open_backend(self.kind, Identity(), REGION, Access(self.access))
         self._rules: list[Rule] = []
@@ -227,13 +241,32 @@ class AwsWorld(RemoteWorld):
         )
         return open_backend(self.kind, Identity(), REGION, Access(AwsAccess(settings)))
 
+    def spec(self, *names: str) -> dict[str, Any]:
+        items = [{"key": name, "name": name} for name in names]
+        return {"backendType": self.backend_type, "region": REGION, "data": items}
+
+    def values_asked(self) -> list[str]:
+        return [*self._asked]
+
     def close(self) -> None:
         super().close()
         self.access.close()
 
+    def _saw(self, request: Request) -> bool:
+        field = self.naming_values.get(request.aws_operation)
+        if field is not None:
+            named = request.json[field]
+            self._asked += [named] if isinstance(named, str) else named
+        return False
+
 
 class SecretsManagerWorld(AwsWorld):
     kind = Kind.SECRETS_MANAGER
+    backend_type = "secretsManager"
+    naming_values: Mapping[str, str] = {
+        "GetSecretValue": "SecretId",
+        "BatchGetSecretValue": "SecretIdList",
+    }
     calls_for_fifty = 3
     calls_to_sweep_fifty = 1
 
@@ -266,6 +299,13 @@ class SecretsManagerWorld(AwsWorld):
 
 class ParameterStoreWorld(AwsWorld):
     kind = Kind.PARAMETER_STORE
+    backend_type = "systemManager"
+    naming_values: Mapping[str, str] = {
+        "GetParameter": "Name",
+        "GetParameters": "Names",
+        "GetParameterHistory": "Name",
+        "GetParametersByPath": "Path",
+    }
     largest = (
         8 * 1024
     )  # of an advanced parameter: "Managing parameter tiers", Systems Manager guide

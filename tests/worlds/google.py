@@ -1,6 +1,7 @@
 """Google's Secret Manager with its surroundings, for the tests of its backend."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,15 @@ class GoogleWorld(RemoteWorld):
     def backend_at(self, address: str, timeout: float) -> Backend:
         settings = GoogleSettings(f"http://{address}", timeout, timeout)
         return _open(PROJECT, GoogleAccess(settings))
+
+    def spec(self, *names: str) -> dict[str, Any]:
+        items = [{"key": name, "name": name} for name in names]
+        return {"backendType": "gcpSecretsManager", "projectId": PROJECT, "data": items}
+
+    def values_asked(self) -> list[str]:
+        paths = [entry.head.path for entry in self.proxy.log]
+        reads = [path for path in paths if path.endswith(":access")]
+        return [path.partition("/secrets/")[2].partition("/")[0] for path in reads]
 
     def close(self) -> None:
         super().close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from externalsecret import identity
 from externalsecret.identity import Backend as Kind
@@ -115,6 +116,14 @@ class KeyVaultWorld(RemoteWorld):
             read_timeout=timeout,
         )
         return self.open(AzureAccess(there))
+
+    def spec(self, *names: str) -> dict[str, Any]:
+        items = [{"key": name, "name": name} for name in names]
+        return {"backendType": "azureKeyVault", "keyVaultName": self.vault, "data": items}
+
+    def values_asked(self) -> list[str]:
+        calls = [call for call in self.azure.calls() if call.vault == self.vault]
+        return [call.path.split("/")[2] for call in calls if call.operation == "get"]
 
     def close(self) -> None:
         super().close()

@@ -145,6 +145,14 @@ class OpenBaoWorld(RemoteWorld):
         )
         return self.opened("v2", VaultAccess(settings))
 
+    def spec(self, *names: str) -> dict[str, Any]:
+        items = [{"key": self.path(name), "name": name, "property": "value"} for name in names]
+        return {"backendType": "vault", "vaultMountPoint": self.auth, "data": items}
+
+    def values_asked(self) -> list[str]:
+        reads = [entry.head for entry in self.proxy.log if is_read(entry.head)]
+        return [head.path.rpartition("/data/")[2] for head in reads]
+
     def close(self) -> None:
         super().close()
         self.access.close()
