@@ -14,21 +14,16 @@ import importlib
 import importlib.metadata
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from externalsecret import definitions
 from externalsecret.errors import HarkError
 from hark import testevent
+from hark.environmenthelp import told_to
 from hark.logs import set_up_logs
-from hark.reaching import BACKEND_VARIABLES
 from hark.settings import read_settings
-from hark.variable import Variable
-from hark.variables import VARIABLES
 
-_WIDTH = 100
-_INDENT = 4
 _INVALID = 2
 _FAILED = 1
 _HALVES = {
@@ -56,37 +51,21 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return _FAILED
 
 
-def environment_table(variables: Sequence[Variable]) -> str:
-    """Environment variables as text for `--help`."""
-    blocks = []
-    for variable in variables:
-        default = f" [{variable.default}]" if variable.default else ""
-        indent = " " * (_INDENT + 2)
-        meaning = textwrap.fill(
-            variable.meaning, _WIDTH, initial_indent=indent, subsequent_indent=indent
-        )
-        blocks.append(f"  {variable.name}{default}\n{meaning}")
-    return "\n".join(blocks)
-
-
 def _parser() -> argparse.ArgumentParser:
-    table = (
-        f"environment, with [defaults]:\n{environment_table(VARIABLES)}\n\n"
-        "environment, how the reconciler reaches a backend (beside what each SDK reads itself):\n"
-        f"{environment_table(BACKEND_VARIABLES)}"
-    )
     ends = "exit codes: 0 ended as asked, 1 failed, 2 bad usage or settings"
     parser: argparse.ArgumentParser = _described(
         argparse.ArgumentParser,
         "Keeps Kubernetes Secrets equal to the secrets in your cloud, by listening for changes.",
-        f"{table}\n\n{ends}",
+        f"{told_to('')}\n\n{ends}",
         prog="hark",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, meaning) in _HALVES.items():
-        half = _described(commands.add_parser, _sentence(meaning), table, name, help=meaning)
+        half = _described(
+            commands.add_parser, _sentence(meaning), told_to(name), name, help=meaning
+        )
         half.set_defaults(action=_run_half, module=module)
-    _add_diff(commands, table)
+    _add_diff(commands)
     _add_test_event(commands)
     _add_sweep(commands)
     _add_demo(commands)
@@ -100,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_diff(commands: Any, table: str) -> None:
+def _add_diff(commands: Any) -> None:
     meaning = "show what reconciling would do to the Secrets, without writing or printing values"
     told = (
         "It reads values with the credentials of its environment and asks the API server for dry\n"
@@ -108,7 +87,11 @@ def _add_diff(commands: Any, table: str) -> None:
         "exit codes: 0 no entry of any Secret would change, 1 some would or are refused, 2 failed"
     )
     diff = _described(
-        commands.add_parser, _sentence(meaning), f"{told}\n\n{table}", "diff", help=meaning
+        commands.add_parser,
+        _sentence(meaning),
+        f"{told}\n\n{told_to('diff')}",
+        "diff",
+        help=meaning,
     )
     diff.add_argument("names", nargs="*", metavar="NAME", help="ExternalSecrets; default: all")
     diff.add_argument("-n", "--namespace", help="only this namespace")

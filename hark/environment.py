@@ -42,8 +42,9 @@ class Environment:
     def choice(self, name: str, choices: Mapping[str, Value]) -> Value:
         text = self.text(name).lower()
         if text not in choices:
-            known = ", ".join(choices)
-            raise refusal(name, text, f"is none of {known}", DEFAULTS[name])
+            known = [choice for choice in choices if choice]
+            wrong = f"is none of {', '.join(known)}"
+            raise refusal(name, text, wrong, DEFAULTS[name] or known[0])
         return choices[text]
 
     def whole(self, name: str, least: int, most: int) -> int:

@@ -21,7 +21,7 @@ from hark.half import Half
 from hark.settings import Settings
 from hark.signals import stop_on_signals
 from hark.sources.plan import SourcePlan, Surroundings
-from hark.sourcevariables import SOURCE_VARIABLES
+from hark.sourcevariables import MAKE_A_SOURCE
 from listener.ear import Ear
 from listener.hold import Hold
 from listener.index import Index
@@ -94,8 +94,9 @@ def start(half: Half) -> Callable[[], None]:
     if not settings.sources:
         log.warning(
             "listener.deaf",
-            advice="No source is set, so nothing is heard; the sweep alone finds changes. "
-            f"Set one of {', '.join(variable.name for variable in SOURCE_VARIABLES)}.",
+            advice="No source is set, so no change is heard, and Secrets follow with the "
+            f"reconciler's sweep alone. To listen set one of {', '.join(MAKE_A_SOURCE)}; which one "
+            "is for which cloud stands in docs/sources/README.md.",
         )
     surroundings = Surroundings(
         api=half.api,

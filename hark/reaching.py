@@ -64,6 +64,17 @@ BACKEND_VARIABLES = (
         "",
         "Further hosts that redirects of a standby may lead to, separated by commas.",
     ),
-    Variable("HTTPS_PROXY", "", "Proxy to the backends; NO_PROXY names what goes without."),
+    Variable(
+        "HTTPS_PROXY",
+        "",
+        "Proxy to all clouds but Pub/Sub, and to the API server; NO_PROXY names what goes without.",
+    ),
     Variable("HTTP_PROXY", "", "The same for AWS and Azure, if HTTPS_PROXY is not set."),
 )
+
+_OF_BACKENDS_ALONE = ("AWS_", "LOCALSTACK_", "HARK_GCP_", "AZURE_KEY_VAULT_")
+
+LISTENER_REACHES = tuple(
+    variable for variable in BACKEND_VARIABLES if not variable.name.startswith(_OF_BACKENDS_ALONE)
+)
+"""Those by which the listener logs in too: to Azure's queues, and to Vault for its metadata."""

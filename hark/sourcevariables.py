@@ -141,3 +141,13 @@ SOURCE_VARIABLES = (
         "Largest body that the webhook reads (1Ki to 64Mi).",
     ),
 )
+
+MAKE_A_SOURCE = (
+    "HARK_SQS_QUEUE_URLS",
+    "HARK_PUBSUB_SUBSCRIPTIONS",
+    "HARK_AZURE_STORAGE_QUEUES",
+    "HARK_EVENTGRID_SUBSCRIPTIONS",
+    "HARK_VAULT_SOURCE",
+    "HARK_WEBHOOK_PORT",
+)
+"""Whoever sets one of them has a source; the others say more of it."""

@@ -1,14 +1,14 @@
 """Every environment variable that hark.settings reads: name, default, meaning.
 
-Feeds `--help` and the docs; a test holds it equal to what is really read. The names without HARK_
-are those of kubernetes-external-secrets, so that its deployment's environment goes on to work.
+Feeds `--help`, where each half shows its own, and the docs; a test holds it equal to what is really
+read. The names without HARK_ are those of kubernetes-external-secrets, so that its deployment's
+environment goes on to work.
 """
 
 from hark.sourcevariables import SOURCE_VARIABLES
 from hark.variable import Variable
 
-VARIABLES = (
-    *SOURCE_VARIABLES,
+RECONCILER_VARIABLES = (
     Variable(
         "HARK_SWEEP_INTERVAL",
         "6h",
@@ -25,16 +25,6 @@ VARIABLES = (
         "",
         "If present, even empty: no sweep, but of objects with a spec.sweepInterval. What was not "
         "announced is then never found.",
-    ),
-    Variable(
-        "WATCHED_NAMESPACES",
-        "",
-        "Namespaces to serve, separated by commas. Empty: the whole cluster.",
-    ),
-    Variable(
-        "INSTANCE_ID",
-        "",
-        "Serve only ExternalSecrets whose spec.controllerId is this.",
     ),
     Variable(
         "NAMING_PERMITTED_ANNOTATION",
@@ -55,6 +45,42 @@ VARIABLES = (
         "HARK_PERMITTED_FULL_MATCH",
         "false",
         "true: these expressions must match a whole key or role, not a part of it.",
+    ),
+    Variable(
+        "HARK_CACHE_BYTES",
+        "64Mi",
+        "Memory for values that were read, to save reads (1Mi to 4Gi).",
+    ),
+    Variable(
+        "HARK_REREAD_DELAYS",
+        "1s,3s,8s,20s,35s,53s",
+        "Advanced. Waits before a value is read again that is older than was announced.",
+    ),
+    Variable(
+        "HARK_SCRIPTS",
+        "",
+        "Folder with lodash and js-yaml, which template expressions need. Empty: the package's own "
+        "folder, else ~/.cache/hark/scripts (XDG_CACHE_HOME counts).",
+    ),
+    Variable(
+        "HARK_ALLOW_SERVICE_ACCOUNT_TOKENS",
+        "false",
+        "true: Secrets of type kubernetes.io/service-account-token may be made. Kubernetes fills "
+        "them with credentials of a ServiceAccount, which the manifest's author chooses.",
+    ),
+)
+"""Of the reconciler alone."""
+
+SHARED_VARIABLES = (
+    Variable(
+        "WATCHED_NAMESPACES",
+        "",
+        "Namespaces to serve, separated by commas. Empty: the whole cluster.",
+    ),
+    Variable(
+        "INSTANCE_ID",
+        "",
+        "Serve only ExternalSecrets whose spec.controllerId is this.",
     ),
     Variable(
         "AWS_REGION",
@@ -118,28 +144,6 @@ VARIABLES = (
         "ExternalSecrets that are worked on at the same time (1 to 64).",
     ),
     Variable(
-        "HARK_CACHE_BYTES",
-        "64Mi",
-        "Memory for values that were read, to save reads (1Mi to 4Gi).",
-    ),
-    Variable(
-        "HARK_REREAD_DELAYS",
-        "1s,3s,8s,20s,35s,53s",
-        "Advanced. Waits before a value is read again that is older than was announced.",
-    ),
-    Variable(
-        "HARK_SCRIPTS",
-        "",
-        "Folder with lodash and js-yaml, which template expressions need. Empty: the package's own "
-        "folder, else ~/.cache/hark/scripts (XDG_CACHE_HOME counts).",
-    ),
-    Variable(
-        "HARK_ALLOW_SERVICE_ACCOUNT_TOKENS",
-        "false",
-        "true: Secrets of type kubernetes.io/service-account-token may be made. Kubernetes fills "
-        "them with credentials of a ServiceAccount, which the manifest's author chooses.",
-    ),
-    Variable(
         "METRICS_PORT",
         "3001",
         "Port of /metrics, /healthz and /readyz; 0 takes a free one. `hark run` needs the next "
@@ -148,3 +152,6 @@ VARIABLES = (
     Variable("LOG_LEVEL", "info", "trace, debug, info, warn, error or fatal."),
     Variable("LOG_FORMAT", "auto", "json, human, or auto: human on a terminal."),
 )
+"""Of both halves."""
+
+VARIABLES = (*SOURCE_VARIABLES, *RECONCILER_VARIABLES, *SHARED_VARIABLES)

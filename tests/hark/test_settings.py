@@ -7,6 +7,7 @@ from externalsecret.errors import GiveUp
 from externalsecret.kubeevents import ObjectRef
 from hark.settings import Settings, read_settings
 from hark.sources.sqs import SqsPlan
+from hark.sourcevariables import MAKE_A_SOURCE
 from hark.variables import VARIABLES
 from listener.sources.queueurl import parse_queue_url
 
@@ -102,19 +103,26 @@ def test_nonsense_is_refused_with_name_and_example(name: str, text: str, tmp_pat
 
 def test_who_follows_the_examples_of_refusals_is_accepted(tmp_path: Path) -> None:
     for variable in VARIABLES:
-        environ = {variable.name: "?!"}
-        # A setting may need others, which are then asked for one by one.
-        for _ in range(5):
-            try:
-                _read(tmp_path, **environ)
-            except GiveUp as refusal:
-                name, _, example = refusal.message.partition("Example: ")[2].partition("=")
-                assert environ.get(name) != example
-                environ[name] = example
-            else:
-                break
-        else:
-            pytest.fail(f"{environ} is not accepted either")
+        _follow(tmp_path, variable.name)
+
+
+@pytest.mark.parametrize("name", MAKE_A_SOURCE)
+def test_whoever_sets_what_makes_a_source_has_one(name: str, tmp_path: Path) -> None:
+    assert _follow(tmp_path, name).sources
+
+
+def _follow(tmp_path: Path, name: str) -> Settings:
+    """What follows from nonsense and the examples that its refusals give."""
+    environ = {name: "?!"}
+    # A setting may need others, which are then asked for one by one.
+    for _ in range(5):
+        try:
+            return _read(tmp_path, **environ)
+        except GiveUp as refusal:
+            other, _, example = refusal.message.partition("Example: ")[2].partition("=")
+            assert environ.get(other) != example
+            environ[other] = example
+    pytest.fail(f"{environ} is not accepted either")
 
 
 def test_lists_are_trimmed_and_hold_nothing_twice(tmp_path: Path) -> None:
