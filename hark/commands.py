@@ -38,7 +38,7 @@ _HALVES = {
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command; the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     action: Callable[[argparse.Namespace, Mapping[str, str]], int] = arguments.action
     try:
         return action(arguments, os.environ if environ is None else environ)
@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return _FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """What understands a command line; it ends the process where there is nothing to understand."""
     ends = "exit codes: 0 ended as asked, 1 failed, 2 bad usage or settings"
     parser: argparse.ArgumentParser = _described(
         argparse.ArgumentParser,

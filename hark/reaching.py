@@ -67,9 +67,14 @@ BACKEND_VARIABLES = (
     Variable(
         "HTTPS_PROXY",
         "",
-        "Proxy to all clouds but Pub/Sub, and to the API server; NO_PROXY names what goes without.",
+        "Proxy to the clouds and to the API server; NO_PROXY names what goes without "
+        "(docs/proxies.md).",
     ),
-    Variable("HTTP_PROXY", "", "The same for AWS and Azure, if HTTPS_PROXY is not set."),
+    Variable(
+        "HTTP_PROXY",
+        "",
+        "Proxy to AWS, for the reconciler, and to Azure, if HTTPS_PROXY is not set.",
+    ),
 )
 
 _OF_BACKENDS_ALONE = ("AWS_", "LOCALSTACK_", "HARK_GCP_", "AZURE_KEY_VAULT_")

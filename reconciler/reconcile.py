@@ -51,7 +51,7 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 10.0
 """An answer as young as this serves an object that heard of nothing newer."""
-_GOOD_NEWS = {"Synced", SUSPENDED, "Adopted", "OptionalMissing"}
+_GOOD_NEWS = {"Synced", SUSPENDED, "Adopted"}
 _QUIET_FAILURES = 3
 """So many passing failures in a row are not worth a condition."""
 

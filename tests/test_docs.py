@@ -1,6 +1,7 @@
 """What README.md and docs/ name is there: files, commands, settings, metrics, outputs, examples."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from externalsecret.dialect.contract import Defaults
 from externalsecret.manifest import read_manifest
-from hark.commands import main
+from hark.commands import main, make_parser
 from hark.reaching import BACKEND_VARIABLES
 from hark.variables import VARIABLES
 from listener.metrics import ListenerMetrics
@@ -31,6 +32,7 @@ EXAMPLE_KEY = re.compile(r"(?:my/|not-)?team-[ab]/|shared/")
 """Backend keys in docs/permissions.md, and expressions of them."""
 
 OF_THE_SDKS = {
+    "AWS_CA_BUNDLE",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "NO_PROXY",
@@ -114,6 +116,30 @@ def test_every_command_that_is_named_is_one(
         main([command, "--help"])
     assert end.value.code == 0
     assert "usage: hark" in capsys.readouterr().out
+
+
+TYPED = [
+    line.split(" | ")[0].strip()
+    for page in PAGES
+    for line in [*_prose(page).splitlines(), *_words(page)]
+    if re.match(r"(?: {4,}(?:\.venv/bin/)?)?hark [a-z-]+ [-\w]", line)
+]
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_every_command_that_a_reader_may_type_is_understood(line: str) -> None:
+    typed = shlex.split(line.removeprefix(".venv/bin/"))[1:]
+    assert callable(make_parser().parse_args(typed).action)
+
+
+def test_the_snippet_tells_the_listener_its_pod() -> None:
+    (text,) = [text for name, text in _examples() if name == "README.md" and "POD_UID" in text]
+    told = {row["name"]: row["valueFrom"]["fieldRef"] for row in yaml.safe_load(text)["env"]}
+    assert {name: field["fieldPath"] for name, field in told.items()} == {
+        "POD_NAME": "metadata.name",
+        "POD_NAMESPACE": "metadata.namespace",
+        "POD_UID": "metadata.uid",
+    }
 
 
 def _read_by_backends() -> set[str]:

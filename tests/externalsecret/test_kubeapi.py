@@ -12,6 +12,7 @@ from kubernetes.client import Configuration
 
 from externalsecret.errors import GiveUp
 from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, ApiRetry, HttpKubeApi, connect
+from testbed.tunnel import Tunnel
 
 
 @dataclass
@@ -236,3 +237,27 @@ def test_outside_of_a_pod_and_without_a_kubeconfig_there_is_no_cluster(
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(GiveUp, match="ServiceAccount"):
         connect(None)
+
+
+@pytest.mark.parametrize(
+    ("variables", "asked"),
+    [
+        ({"HTTPS_PROXY": "{}"}, 1),
+        ({"https_proxy": "{}"}, 1),
+        ({"HTTP_PROXY": "{}"}, 0),
+        ({"HTTPS_PROXY": "{}", "NO_PROXY": "127.0.0.0/8"}, 0),
+    ],
+)
+def test_a_proxy_for_https_is_on_the_way_to_the_cluster_unless_no_proxy_has_its_range(
+    variables: dict[str, str], asked: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    nobody = _kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1")
+    with Tunnel({}) as way:
+        for name, text in variables.items():
+            monkeypatch.setenv(name, text.format(way.url))
+        with pytest.raises(ApiRetry):
+            connect(nobody).request("GET", "/version")
+        assert len(way.asked) == asked
