@@ -24,6 +24,7 @@ _ANY = "*"
 _NEEDED = (
     ("status", "keys", _ANY, "heard", "id"),
     ("status", "keys", _ANY, "synced", "note"),
+    ("status", "keys", _ANY, "synced", "remark"),
     ("status", "secret", "resourceVersion"),
     ("status", "conditions"),
     ("status", "uid"),

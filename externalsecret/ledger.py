@@ -50,6 +50,8 @@ class Synced:
     feeds: tuple[str, ...]
     """The Secret entries that the read supplies, won or not."""
     fingerprint: str | None
+    remark: str | None = None
+    """A word for what the user was told of the value although it is used: that it has expired."""
 
     def leaf(self) -> dict[str, Any]:
         """For a merge patch; see Heard.leaf."""
@@ -61,6 +63,7 @@ class Synced:
             "resource": self.resource,
             "feeds": list(self.feeds),
             "fingerprint": self.fingerprint,
+            "remark": self.remark,
         }
 
 
@@ -166,6 +169,7 @@ def _synced(leaf: Any) -> Synced | None:
         _text(leaf.get("resource")),
         _names(leaf.get("feeds")),
         _text(leaf.get("fingerprint")),
+        _text(leaf.get("remark")),
     )
 
 

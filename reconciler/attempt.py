@@ -28,6 +28,7 @@ from reconciler.live import LiveSecret
 from reconciler.load import Answers
 from reconciler.optional import is_held, spared, told
 from reconciler.reads import Ask, Verb
+from reconciler.remarked import is_news, remarks_of
 from reconciler.render import Rendered, render
 from reconciler.report import Outcome, fits
 from reconciler.rereads import Rereads
@@ -141,7 +142,9 @@ class Attempt:
             return verdict
         if not is_doubt:
             self.not_found.append((job.reference, heard.version))
-        return replace(verdict, covers=True) if isinstance(verdict, Settled) else Covered()
+        if isinstance(verdict, Settled):
+            return replace(verdict, covers=True)
+        return Covered(remark=verdict.remark if isinstance(verdict, Later) else None)
 
     def _come_back(self, delay: float) -> None:
         self.wait = delay if self.wait is None else min(self.wait, delay)
@@ -278,10 +281,20 @@ class Attempt:
                 yield entry, str(job.synced_version()), verdict.began
 
     def remarks(self) -> Iterator[Remark]:
-        """What the user should know of the values that were read."""
-        for _, verdict in self._verdicts.values():
+        """What the user should know of the values that were read, or that are news of others."""
+        for job, verdict in self._verdicts.values():
             if isinstance(verdict, Settled) and verdict.value.remark is not None:
                 yield verdict.value.remark
+            elif isinstance(verdict, Covered) and is_news(job.entry.synced, verdict.remark):
+                yield from () if verdict.remark is None else (verdict.remark,)
+
+    def remarked(self) -> Iterator[tuple[str, Remark | None, float]]:
+        """(entry, remark, when asked) of what was looked at or read."""
+        for entry, (_, verdict) in self._verdicts.items():
+            if isinstance(verdict, Settled):
+                yield entry, verdict.value.remark, verdict.began
+            elif isinstance(verdict, Covered):
+                yield entry, verdict.remark, verdict.began
 
     def served(self) -> list[tuple[str, Heard]]:
         """The notes, by entry, whose changes this attempt brought into the Secret."""
@@ -333,9 +346,13 @@ class Attempt:
         entries = list(self.manifest.references)
         # What they fed was not taken away while a value is awaited.
         keeps = error is not None or self._has_open()
-        news = (*self.news.values(), *told(self.manifest, self.es.ledger, leaves))
+        remark, sentences = remarks_of(self.es.ledger, leaves, entries)
+        missing = told(self.manifest, self.es.ledger, leaves)
+        news = (*self.news.values(), *missing, *sentences)
         refreshed = "" if keeps or self._has_open() else self.es.refresh()
-        return Outcome(error, leaves, entries, keeps, live, is_written, templated, news, refreshed)
+        return Outcome(
+            error, leaves, entries, keeps, live, is_written, templated, news, refreshed, remark
+        )
 
 
 def _was_overwritten(es: ExternalSecret, live: LiveSecret | None) -> bool:

@@ -30,6 +30,7 @@ class Cache:
         self._answers: OrderedDict[_Slot, Answer] = OrderedDict()
         self._weight = 0
         self._current: dict[ReadKey, tuple[str, float]] = {}
+        self._remarks: dict[ReadKey, tuple[str, float]] = {}
 
     def find(self, ask: Ask, read: ReadKey) -> Answer | None:
         """An answer that will do for this ask."""
@@ -88,6 +89,18 @@ class Cache:
             known = self._current.get(read)
             return 0.0 if known is None else known[1]
 
+    def remark(self, read: ReadKey, word: str, began: float) -> None:
+        """The sweep or a reader saw this remark ("": none any more), by a call that began then."""
+        with self._lock:
+            known = self._remarks.get(read)
+            if known is None or known[1] <= began:
+                self._remarks[read] = (word, began)
+
+    def remarked(self, read: ReadKey) -> tuple[str, float] | None:
+        """The remark that was last seen, and when; None where the sweep has none to tell."""
+        with self._lock:
+            return self._remarks.get(read)
+
     def has_value(self, read: ReadKey) -> bool:
         """Whether some value of this read is kept, however old."""
         with self._lock:
@@ -113,8 +126,9 @@ class Cache:
     def retain(self, reads: set[ReadKey]) -> None:
         """Forget what nobody reads any more."""
         with self._lock:
-            for read in self._current.keys() - reads:
-                del self._current[read]
+            for told in (self._current, self._remarks):
+                for read in told.keys() - reads:
+                    del told[read]
             for slot in [slot for slot in self._answers if slot[1] not in reads]:
                 self._weight -= _weight(self._answers.pop(slot))
 

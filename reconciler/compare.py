@@ -25,6 +25,7 @@ from reconciler.load import Answers
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects, Wake
 from reconciler.reads import Ask, Lane, ReadKey, Verb
+from reconciler.remarked import is_news, word_of
 from reconciler.unannounced import Unannounced
 from reconciler.versions import is_incomparable, lease_of
 
@@ -93,7 +94,7 @@ class Comparison:
             return False
         if seen.gone or self._is_given_up(read):
             return True
-        return bool(self._behind(read, seen)[0])
+        return bool(self._behind(read, seen)[0] or self._unaware(read, seen))
 
     def _versions(self, read: ReadKey) -> list[str]:
         """What the readers synced."""
@@ -155,6 +156,22 @@ class Comparison:
         elif self._is_given_up(read):
             # It is back as it was: whoever complains may stop.
             self._change(read, told)
+        unaware = self._unaware(read, seen)
+        if unaware:
+            self._cache.remark(read, word_of(seen.remark) or "", self._clock())
+        for key in unaware:
+            self._wake(key, False)
+
+    def _unaware(self, read: ReadKey, seen: Versions) -> list[Key]:
+        """The readers that synced this version and told their users something else of it."""
+        found = []
+        for key in self._objects.readers(read):
+            es = self._objects.get(key)
+            synced = None if es is None else es.ledger.entry(read[1]).synced
+            is_held = synced is not None and synced.version == seen.current
+            if is_held and is_news(synced, seen.remark) and not self._objects.is_suspended(key):
+                found.append(key)
+        return found
 
     def _found_change(
         self, lane: Lane, reference: Reference, current: str, behind: dict[Key, str | None]
@@ -195,4 +212,5 @@ class Comparison:
             if isinstance(result, GiveUp):
                 self._change(read, _NOTHING)
             elif isinstance(result, Value):
-                self._take_version(lane, reference, Versions(result.version, {}, ""))
+                seen = Versions(result.version, {}, "", remark=result.remark)
+                self._take_version(lane, reference, seen)

@@ -24,7 +24,7 @@ from externalsecret.errors import GiveUp, HarkError
 from externalsecret.identity import Backend
 from externalsecret.reference import Reference
 from reconciler import remade
-from reconciler.backends.contract import CannotLook, Value, Versions
+from reconciler.backends.contract import CannotLook, Remark, Value, Versions
 from reconciler.jobs import Job, Why
 from reconciler.reads import Answer, Verb
 from reconciler.supply import Missing
@@ -62,6 +62,8 @@ class Covered:
     """The Secret holds what is current already: only the ledger has to say so."""
 
     began: float = 0.0
+    remark: Remark | None = None
+    """What is to be known of it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Later:
 
     is_doubt: bool = False
     """Nothing differs, but the note names no version: the look may have been an old answer."""
+    remark: Remark | None = None
+    """As of what is covered."""
 
 
 Verdict = Settled | Covered | Failed | Later
@@ -132,8 +136,8 @@ def _after_look(job: Job, seen: Versions, began: float) -> Job | Verdict:
     if job.why is Why.SPEC:
         return replace(job, verb=Verb.READ, since=began, version=seen.current)
     if job.is_open() and job.heard_version() is None:
-        return Later(is_doubt=True)
-    return Covered(began) if superseded else Later()
+        return Later(is_doubt=True, remark=seen.remark)
+    return Covered(began, seen.remark) if superseded else Later(remark=seen.remark)
 
 
 def _is_remade(job: Job, seen: Versions) -> bool:

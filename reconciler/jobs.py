@@ -12,6 +12,7 @@ with jobs, and reconciler.decide, which tells what an answer means for one.
                                                       or names no version
     of which somebody saw another version             a read
     whose entries are wanted in any case              a read
+    that expired meanwhile, as somebody saw           a look
     of an object that was suspended until now         a look
 
 Guarantees: ids and versions decide what is covered. The event's time only decides whether a look
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from externalsecret.ledger import Entry, Heard, Ledger, is_covered
+from externalsecret.ledger import Entry, Heard, Ledger, Synced, is_covered
 from externalsecret.manifest import Manifest
 from externalsecret.reference import Reference
 from reconciler import remade
@@ -94,6 +95,8 @@ class Known:
     """When `current` was told."""
     is_resumed: bool = False
     """Whether the object was suspended until now, and so was left out of the sweep."""
+    remarked: Callable[[str], tuple[str, float] | None] | None = None
+    """A word for what is to be known of an entry ("" for nothing), and when the sweep saw that."""
 
 
 def shared_suppliers(ledger: Ledger, manifest: Manifest) -> frozenset[str]:
@@ -143,10 +146,23 @@ def find_jobs(
         elif entry in repair:
             since = known.fresh_since
             jobs.append(Job(reference, Why.REPAIR, leaves, Verb.READ, since, synced.version))
-        elif known.is_resumed and lease_of(synced.version) is None:
-            # Of dynamic credentials there is nothing to look at, and a read would make new ones.
-            jobs.append(Job(reference, Why.SWEEP, leaves, Verb.LOOK, known.fresh_since))
+        else:
+            missed = _missed_since(entry, synced, known)
+            if missed is not None:
+                jobs.append(Job(reference, Why.SWEEP, leaves, Verb.LOOK, missed))
     return jobs
+
+
+def _missed_since(entry: str, synced: Synced, known: Known) -> float | None:
+    """Since when answers do for a key that is in step but has to be looked at; None: it need not
+    be.
+    """
+    remarked = None if known.remarked is None else known.remarked(entry)
+    if remarked is not None and remarked[0] != (synced.remark or ""):
+        return remarked[1]
+    # Of dynamic credentials there is nothing to look at, and a read would make new ones.
+    is_missed = known.is_resumed and lease_of(synced.version) is None
+    return known.fresh_since if is_missed else None
 
 
 def _spec_job(reference: Reference, leaves: Entry, known: Known) -> Job:

@@ -41,6 +41,7 @@ from reconciler.objects import Objects
 from reconciler.overtaken import is_overtaken
 from reconciler.pace import read_pace
 from reconciler.reads import Ask, Lane, lane_of
+from reconciler.remarked import word_of
 from reconciler.render import Rendered
 from reconciler.report import SUSPENDED_MESSAGE, Outcome, outcome_changed, status_patch
 from reconciler.rereads import Rereads
@@ -223,6 +224,10 @@ class Reconciler:
 
     def _confirm(self, one: Attempt) -> None:
         """Tell the other readers of a key which version is current, if that is news to them."""
+        for entry, remark, began in one.remarked():
+            read = (lane_of(one.manifest, one.manifest.references[entry]), entry)
+            if self._parts.cache.remarked(read) is not None:
+                self._parts.cache.remark(read, word_of(remark) or "", began)
         for entry, version, began in one.confirmed():
             read = (lane_of(one.manifest, one.manifest.references[entry]), entry)
             if remade.is_told_by(version, self._parts.cache.current(read)):
@@ -306,9 +311,9 @@ class Reconciler:
         if outcome_changed(es, outcome):
             if outcome.is_suspended:
                 self._say(es, SUSPENDED, SUSPENDED_MESSAGE)
-            elif outcome.error is None:
+            elif outcome.error is None and not outcome.remark:
                 self._say(es, "Synced", "The Secret is in step with the manifest and the backend.")
-            else:
+            elif outcome.error is not None:
                 self._say(es, outcome.error.reason, outcome.error.message)
         return True
 
@@ -354,6 +359,7 @@ class Reconciler:
             has_value=lambda entry: cache.has_value(read_of(entry)),
             refresh=asked,
             is_resumed=one.es.was_suspended(),
+            remarked=lambda entry: cache.remarked(read_of(entry)),
         )
 
     def _guarded(self, key: Key, task: Continuation) -> None:

@@ -56,6 +56,8 @@ class Outcome:
     """Sentences for the condition's message, where all is well."""
     refreshed: str = ""
     """The refresh that was served; "" for none."""
+    remark: str = ""
+    """The condition's reason, where all is well but something is to be known; "" for none."""
     is_suspended: bool = False
     """Nothing was done, as the spec demands."""
 
@@ -220,7 +222,7 @@ def _ready(es: ExternalSecret) -> Mapping[str, Any] | None:
 def _reason(outcome: Outcome) -> str:
     if outcome.is_suspended:
         return SUSPENDED
-    return "Synced" if outcome.error is None else outcome.error.reason
+    return outcome.remark or "Synced" if outcome.error is None else outcome.error.reason
 
 
 def _says_the_same(

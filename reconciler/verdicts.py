@@ -13,6 +13,7 @@ from externalsecret.manifest import Manifest
 from reconciler.backends import reasons
 from reconciler.decide import Covered, Failed, Settled, Verdict
 from reconciler.jobs import Job, Why
+from reconciler.remarked import is_news, word_of
 from reconciler.render import Rendered
 
 
@@ -29,8 +30,11 @@ def leaves_of(
             leaves[entry] = _leaf(
                 job, verdict, rendered.feeds.get(entry, ()), manifest.fingerprint(entry), now
             )
-        elif isinstance(verdict, Covered) and job.entry.synced and job.entry.heard:
-            leaves[entry] = replace(job.entry.synced, note=job.entry.heard.id)
+        elif isinstance(verdict, Covered) and job.entry.synced:
+            synced, heard = job.entry.synced, job.entry.heard
+            if heard is not None or is_news(synced, verdict.remark):
+                note = synced.note if heard is None else heard.id
+                leaves[entry] = replace(synced, note=note, remark=word_of(verdict.remark))
         elif _has_vanished(verdict) and job.entry.synced:
             # Made again, a parameter counts its versions from 1 again.
             leaves[entry] = replace(job.entry.synced, version=None)
@@ -48,7 +52,8 @@ def _leaf(job: Job, verdict: Settled, feeds: tuple[str, ...], fingerprint: str, 
     resource = value.resource or None
     if job.why is Why.REPAIR and former is not None and former.version == value.version:
         return replace(former, note=note, feeds=feeds, resource=resource)
-    return Synced(note, value.version, now, via, resource, feeds, fingerprint)
+    remark = word_of(value.remark)
+    return Synced(note, value.version, now, via, resource, feeds, fingerprint, remark)
 
 
 def summed_up(errors: Mapping[str, HarkError]) -> HarkError | None:

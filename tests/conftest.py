@@ -67,7 +67,7 @@ def install_crd() -> Callable[[Cluster, str, str], None]:
 @pytest.fixture(scope="session")
 def served_cluster(cluster: Cluster, install_crd: Callable[[Cluster, str, str], None]) -> Cluster:
     """The shared cluster, once it serves our ExternalSecret and has the roles of both halves."""
-    install_crd(cluster, definitions.crd(), "fingerprint")
+    install_crd(cluster, definitions.crd(), "remark")
     for half in HALVES:
         for role in definitions.rights(half):
             if role["kind"] == "ClusterRole":

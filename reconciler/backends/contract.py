@@ -80,6 +80,8 @@ class Versions:
     """
     age: float = math.inf
     """How old the version was then, in seconds; for use where `made` is given."""
+    remark: Remark | None = None
+    """What a read of the current version would tell of it (Value.remark) now."""
 
 
 class CannotLook(Exception):

@@ -9,7 +9,7 @@ looked at is looked at again. What was changed within ten minutes of a look is n
 list, whose times are whole seconds.
 
 Does not guarantee the newest: after a write a replica may answer with the version before. Where
-`list` is not permitted: CannotLook. Nothing is told of an expiry that passes between two reads.
+`list` is not permitted: CannotLook.
 
 Azure facts: "Get Secret", "Get Secrets" and "Get Secret Versions" in the Key Vault REST reference.
 """
@@ -63,7 +63,7 @@ class KeyVault:
 
     def look(self, references: Sequence[Reference]) -> Mapping[str, Look]:
         """The versions, one call for each secret and 25 of its versions; see the contract."""
-        return _judged(references, self._ask(_by_name(references), self._versions))
+        return self._judged(references, self._ask(_by_name(references), self._versions))
 
     def sweep(self, references: Sequence[Reference]) -> Mapping[str, Look]:
         """As `look`, but only for what the list of secrets does not show to be unchanged."""
@@ -76,7 +76,7 @@ class KeyVault:
         open_names = {name: one for name, one in by_name.items() if name not in known}
         looked = self._ask(open_names, self._versions)
         self._remember(stamps, looked)
-        return {**_judged(newest, {**known, **looked}), **self.look(pinned)}
+        return {**self._judged(newest, {**known, **looked}), **self.look(pinned)}
 
     def close(self) -> None:
         """Let go of connections; the credential is everybody's."""
@@ -115,6 +115,12 @@ class KeyVault:
             pages = list(client.versions(reference.key))
         rows = (keyvaultrows.row_of(one) for page in pages for one in page)
         return [row for row in rows if row is not None]
+
+    def _judged(
+        self, references: Sequence[Reference], rows: Mapping[str, Sequence[Row] | HarkError]
+    ) -> dict[str, Look]:
+        now = self._now()
+        return {one.entry: _judge(one, rows[one.key.lower()], now) for one in references}
 
     def _listed(self, names: Collection[str]) -> Mapping[str, Stamp] | Retry:
         """The stamps of these secrets as far as the list is worth its calls."""
@@ -194,13 +200,8 @@ def _barrier(answers: Mapping[str, object]) -> HarkError | None:
     return None
 
 
-def _judged(
-    references: Sequence[Reference], rows: Mapping[str, Sequence[Row] | HarkError]
-) -> dict[str, Look]:
-    return {one.entry: _judge(one, rows[one.key.lower()]) for one in references}
-
-
-def _judge(reference: Reference, rows: Sequence[Row] | HarkError) -> Look:
+def _judge(reference: Reference, rows: Sequence[Row] | HarkError, now: float) -> Look:
     if not isinstance(rows, HarkError):
-        return keyvaultrows.versions_of(rows, reference.selector, f"the secret {reference.key}")
+        subject = f"the secret {reference.key}"
+        return keyvaultrows.versions_of(rows, reference.selector, subject, now)
     return CannotLook(rows.message) if rows.reason == reasons.DENIED else rows

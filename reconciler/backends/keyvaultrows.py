@@ -39,6 +39,25 @@ class Row:
     version: str
     resource: str
     stamp: Stamp
+    starts: float = 0.0
+    """When it may be used, by its owner's word, in seconds since 1970; 0 where nothing is said."""
+    expires: float = 0.0
+
+    def remark(self, now: float) -> Remark | None:
+        """What the user should know of it, although Key Vault gives it out."""
+        if self.expires and self.expires <= now:
+            return Remark(
+                "SecretExpired",
+                f"{self.resource} expired at {_time(self.expires)}. It is used all the same, as "
+                "Key Vault gives it out; put a new version into the vault.",
+            )
+        if self.starts > now:
+            return Remark(
+                "SecretNotYetValid",
+                f"{self.resource} is not to be used before {_time(self.starts)}. It is used all "
+                "the same, as Key Vault gives it out.",
+            )
+        return None
 
 
 def row_of(properties: "SecretProperties") -> Row | None:
@@ -46,7 +65,13 @@ def row_of(properties: "SecretProperties") -> Row | None:
     found = identity.key_vault_url(str(properties.id or ""))
     if found is None or not found[1]:
         return None
-    return Row(found[1], str(properties.id).lower(), stamp_of(properties))
+    return Row(
+        found[1],
+        str(properties.id).lower(),
+        stamp_of(properties),
+        _seconds(properties.not_before),
+        _seconds(properties.expires_on),
+    )
 
 
 def stamp_of(properties: "SecretProperties") -> Stamp:
@@ -87,14 +112,14 @@ def value_of(secret: "KeyVaultSecret", key: str, now: float) -> Value:
             "the vault.",
             reason=reasons.BAD_VALUE,
         ) from None
-    return Value(value, row.version, row.resource, _remark(secret.properties, row.resource, now))
+    return Value(value, row.version, row.resource, row.remark(now))
 
 
 def versions_of(
-    rows: Sequence[Row], selector: Selector, subject: str
+    rows: Sequence[Row], selector: Selector, subject: str, now: float
 ) -> Versions | GiveUp | CannotLook:
     """What a selector chooses among the versions: an error where that cannot be read, CannotLook
-    where the rows do not tell.
+    where the rows do not tell. `now` in seconds since 1970.
     """
     if not rows:
         return GiveUp(
@@ -115,7 +140,7 @@ def versions_of(
             "into the vault.",
             reason=reasons.DISABLED,
         )
-    return Versions(row.version, known, row.resource)
+    return Versions(row.version, known, row.resource, remark=row.remark(now))
 
 
 def _chosen(rows: Sequence[Row], selector: Selector) -> Sequence[Row]:
@@ -128,23 +153,6 @@ def _chosen(rows: Sequence[Row], selector: Selector) -> Sequence[Row]:
 def stamps_of(listed: Iterable["SecretProperties"]) -> dict[str, Stamp]:
     """The stamps of a page of the list of secrets, by name in lower case."""
     return {name_of(one): stamp_of(one) for one in listed}
-
-
-def _remark(properties: "SecretProperties", resource: str, now: float) -> Remark | None:
-    expires, starts = _seconds(properties.expires_on), _seconds(properties.not_before)
-    if expires and expires <= now:
-        return Remark(
-            "SecretExpired",
-            f"{resource} expired at {_time(expires)}. It is used all the same, as Key Vault gives "
-            "it out; put a new version into the vault.",
-        )
-    if starts > now:
-        return Remark(
-            "SecretNotYetValid",
-            f"{resource} is not to be used before {_time(starts)}. It is used all the same, as Key "
-            "Vault gives it out.",
-        )
-    return None
 
 
 def _seconds(at: datetime | None) -> float:

@@ -98,10 +98,22 @@ def test_a_change_that_nobody_announced_is_found_and_nothing_else_is_read(cloud:
     assert cloud.reconciler.metric(FOUND) == 1
 
 
-def test_a_disabled_or_deleted_secret_is_said_and_the_secret_stays(cloud: Cloud) -> None:
+def test_an_expired_disabled_or_deleted_secret_is_said_and_the_secret_stays(cloud: Cloud) -> None:
     cloud.put("db", "value")
     cloud.apply("shop", {"key": "db", "name": "entry"})
     cloud.spine.await_data("shop", entry=b"value")
+    # A date that passes is said, and costs no value.
+    cloud.azure.vaults.change(cloud.vault, "db", expires=1_000_000_000)
+    ready = cloud.spine.await_reason("shop", "SecretExpired")
+    assert ready["status"] == "True"
+    await_until(
+        lambda: [reason for reason, _ in cloud.spine.events("shop")],
+        lambda reasons: "SecretExpired" in reasons,
+        "an Event says so",
+    )
+    cloud.azure.vaults.change(cloud.vault, "db", expires=None)
+    cloud.spine.await_reason("shop", "Synced")
+    assert cloud.azure.counts(cloud.vault)["get"] == 1
     cloud.azure.vaults.change(cloud.vault, "db", enabled=False)
     cloud.spine.await_reason("shop", "Disabled")
     cloud.azure.vaults.change(cloud.vault, "db", enabled=True)

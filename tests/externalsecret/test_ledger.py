@@ -13,6 +13,7 @@ SYNCED = {
     "resource": "arn",
     "feeds": ["a", "b"],
     "fingerprint": "f1",
+    "remark": "SecretExpired",
 }
 
 

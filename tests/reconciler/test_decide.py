@@ -11,7 +11,7 @@ from externalsecret.reference import Reference, Select, Selector
 from fakes.resources import DEFAULTS as DEFAULT_REGION
 from fakes.resources import reference
 from reconciler import decide
-from reconciler.backends.contract import CannotLook, Value, Versions
+from reconciler.backends.contract import CannotLook, Remark, Value, Versions
 from reconciler.decide import Covered, Failed, Later, Settled, Verdict
 from reconciler.jobs import Job, Why, seconds_of
 from reconciler.reads import Answer, Verb
@@ -162,6 +162,16 @@ def test_a_secret_that_was_made_anew_is_read_although_its_number_is_the_same(
     assert isinstance(after, Job)
     assert (after.verb, after.since, after.ask().version) == (Verb.READ, 200.0, None)
     assert told(decide.advance(after, read("1"))) == "settled 1"
+
+
+def test_what_is_to_be_known_of_a_version_that_did_not_change_stays_with_the_verdict() -> None:
+    remark = Remark("SecretExpired", "It expired.")
+    seen = Answer(Versions("v1", {"v1": frozenset()}, "", remark=remark), 200.0)
+    for begun, after in (
+        (LOOK_ANY, Later(is_doubt=True, remark=remark)),
+        (job(Why.SWEEP, Verb.LOOK), Covered(200.0, remark)),
+    ):
+        assert decide.advance(begun, seen) == after
 
 
 def test_googles_versions_are_counted() -> None:

@@ -8,7 +8,7 @@ import random
 import time
 from typing import Any
 
-from externalsecret.kubeapi import GROUP_PATH
+from externalsecret.kubeapi import GROUP_PATH, MERGE_PATCH
 from fakes.guards import open_guard
 from fakes.kubeapi import FakeKubeApi
 from simulation.halves import Clock, ReconcilerHalf
@@ -19,10 +19,10 @@ _PATH = f"{GROUP_PATH}/namespaces/team/externalsecrets"
 
 
 class _Now(Clock):
-    """The time that passes by itself, as servers see it."""
+    """The time that passes by itself, as servers see it; `seconds` are waits that were spared."""
 
     def __call__(self) -> float:
-        return time.monotonic()
+        return time.monotonic() + self.seconds
 
     def time(self) -> float:
         return time.time()
@@ -34,6 +34,7 @@ class SweptWorld:
     def __init__(self, world: RemoteWorld, *names: str) -> None:
         self.world = world
         self._asked_before = len(world.values_asked())
+        self._clock = _Now(0.0)
         self._kube = FakeKubeApi()
         self._kube.request(
             "POST", _PATH, body={"metadata": {"name": "shop"}, "spec": world.spec(*names)}
@@ -47,7 +48,7 @@ class SweptWorld:
             self._kube,
             lambda _lane: self.world.backend,
             open_guard("team"),
-            _Now(),
+            self._clock,
             random.Random(0),  # noqa: S311 - no secrecy
         )
         self.rest()
@@ -61,7 +62,19 @@ class SweptWorld:
         """Take steps until there are none, and the object is well."""
         deadline = time.monotonic() + PATIENCE
         while any(step() for step in self._half.steps()) or not self._is_ready():
-            assert time.monotonic() < deadline, self._status()
+            assert time.monotonic() < deadline, self.status()
+
+    def hear(self, note: str) -> None:
+        """Write a note that names no version to all keys, as the listener does, and let its time
+        pass.
+        """
+        leaf = {"heard": {"id": note, "version": None, "at": None, "via": "storagequeue"}}
+        body = {"status": {"keys": dict.fromkeys(self.status()["keys"], leaf)}}
+        path = f"{_PATH}/shop/status"
+        self._kube.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        for _ in range(4):
+            self.rest()
+            self._clock.seconds += 10.0
 
     def values_asked(self) -> list[str]:
         """The secrets whose value was asked for since the object came, once for each time."""
@@ -72,10 +85,14 @@ class SweptWorld:
         held = self._kube.find("/api/v1/namespaces/team/secrets/shop") or {}
         return {name: base64.b64decode(text) for name, text in held["data"].items()}
 
-    def _is_ready(self) -> bool:
-        conditions = self._status().get("conditions", [])
-        return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    def ready(self) -> dict[str, Any]:
+        """The Ready condition; empty where there is none."""
+        conditions = self.status().get("conditions", [])
+        return next((one for one in conditions if one["type"] == "Ready"), {})
 
-    def _status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         status: dict[str, Any] = (self._kube.find(f"{_PATH}/shop") or {}).get("status") or {}
         return status
+
+    def _is_ready(self) -> bool:
+        return self.ready().get("status") == "True"

@@ -13,6 +13,7 @@ from externalsecret.reference import Reference
 from reconciler.backends.azureaccess import AzureAccess
 from reconciler.backends.azureerrors import translated
 from reconciler.backends.contract import CannotLook, Look, Value, Versions
+from reconciler.backends.keyvault import KeyVault
 from testbed import entra
 from testbed.azurecall import Answer, Call, refusal
 from worlds.backends import Trouble
@@ -162,6 +163,25 @@ def test_an_expired_version_is_used_and_said(key_vault: KeyVaultWorld) -> None:
     assert read.remark is not None
     assert read.remark.reason == "SecretExpired"
     assert "2001-09-09T01:46:40Z" in read.remark.message
+
+
+def test_a_look_and_a_sweep_tell_that_a_version_has_expired_meanwhile(
+    key_vault: KeyVaultWorld,
+) -> None:
+    references = _references(key_vault, 12, at=LONG_AGO)
+    pin = key_vault.put("db", b"pinned")
+    key_vault.azure.vaults.change(key_vault.vault, "db", expires=4_000_000_000)
+    times = [time.time()]
+    backend = KeyVault(key_vault.access, key_vault.vault, now=lambda: times[0])
+    both = [key_vault.current("db"), key_vault.pinned("db", pin)]
+    for now, reason in ((times[0], None), (4_000_000_001.0, "SecretExpired")):
+        times[0] = now
+        looks = [*backend.look(both).values()]
+        swept = backend.sweep([*references, *both])
+        looks += [swept[one.entry] for one in both]
+        for look in looks:
+            assert isinstance(look, Versions)
+            assert (look.remark and look.remark.reason, look.current) == (reason, pin)
 
 
 def test_a_version_that_is_not_yet_valid_is_used_and_said(key_vault: KeyVaultWorld) -> None:
