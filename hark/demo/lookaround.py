@@ -5,6 +5,7 @@ import sys
 
 from hark.demo.screen import Screen
 from hark.demo.stage import HALVES, SYSTEM, TENANT, Stage
+from testbed.moto import REGION
 
 
 def show(stage: Stage, screen: Screen) -> None:
@@ -20,6 +21,12 @@ def show(stage: Stage, screen: Screen) -> None:
     screen.show(f"{kubectl} auth can-i --list --as system:serviceaccount:{SYSTEM}:hark-listener")
     screen.say("Change the secret and announce it, in a folder where `python -m hark` works:")
     screen.show(f"{python} -m hark.demo.change {stage.cloud.url}")
+    screen.say("Does the queue reach the listener? Look for test.heard in its log, below:")
+    keys = f"AWS_REGION={REGION} AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any"
+    screen.show(f"{keys} {python} -m hark test-event --queue {stage.queue_url}")
+    screen.say("Have all versions compared now:")
+    kubeconfig = f"KUBECONFIG={shlex.quote(str(stage.guest.kubeconfig))}"
+    screen.show(f"{kubeconfig} {python} -m hark sweep --now -n {SYSTEM} --wait 1m")
     screen.say("Metrics and logs of both halves:")
     for half in HALVES:
         process = stage.processes[half][-1]

@@ -43,6 +43,8 @@ class Stage:
     guest: Guest
     cloud: Cloud
     kubectl: str
+    queue_url: str
+    """Of AWS, not of the wire between it and a half."""
 
     def __init__(self, screen: Screen, kubeconfig: Path | None) -> None:
         """`kubeconfig` is that of a cluster to use; None starts one."""
@@ -92,6 +94,7 @@ class Stage:
 
     def set_up_halves(self, queue_path: str) -> None:
         """Give the halves all that they will be told, without starting them."""
+        self.queue_url = f"{self.cloud.url}/{queue_path}"
         settings = {"HARK_SQS_QUEUE_URLS": f"{self.wires['listener'].url}/{queue_path}"}
         self._installation = self._stack.enter_context(Installation(self.guest, SYSTEM, settings))
 

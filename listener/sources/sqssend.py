@@ -5,6 +5,7 @@ finds them. Raises GiveUp with a sentence; nothing is tried again.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -35,7 +36,7 @@ def send_to_queue(queue_url: str, test_id: str, body: str) -> None:
 
 
 def send_to_bus(bus: str, source: str, detail_type: str, detail: Mapping[str, str]) -> None:
-    """Send to an event bus, by its name or ARN; needs events:PutEvents on it.
+    """Send to an event bus of AWS_REGION, by its name or ARN; needs events:PutEvents on it.
 
     EventBridge takes it whether or not a rule wants it. Its source cannot be one of AWS's own.
     """
@@ -52,7 +53,8 @@ def send_to_bus(bus: str, source: str, detail_type: str, detail: Mapping[str, st
         "Detail": json.dumps(detail),
     }
     with _translated(f"the event bus {bus}", "events:PutEvents"):
-        client = boto3.Session().client("events")
+        # The SDK itself heeds AWS_DEFAULT_REGION alone, Hark everywhere AWS_REGION too.
+        client = boto3.Session().client("events", region_name=os.environ.get("AWS_REGION") or None)
         reply = client.put_events(Entries=[entry])  # type: ignore[list-item] # a dict is one
         client.close()
     failed = reply["Entries"][0].get("ErrorCode")

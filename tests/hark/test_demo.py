@@ -157,6 +157,10 @@ def test_the_demo_tells_its_story_shows_no_value_and_can_be_looked_at_until_ctrl
         change = next(line for line in lines if "hark.demo.change" in line)
         show = next(line for line in lines if line.endswith("get externalsecret db -o yaml"))
         metrics = [line.split()[1] for line in lines if line.startswith("curl ")]
+        asked = [
+            line for line in lines if " -m hark test-event " in line or " -m hark sweep" in line
+        ]
+        log = Path(next(line.split()[-1] for line in lines if "/listener-" in line))
 
         told = subprocess.run(
             shlex.split(change), cwd=ROOT, capture_output=True, text=True, check=True
@@ -166,6 +170,12 @@ def test_the_demo_tells_its_story_shows_no_value_and_can_be_looked_at_until_ctrl
             lambda: _ledgers_version(show),
             lambda synced: synced == version,
             "The change that the user made does not arrive.",
+        )
+        assert [_typed(line) for line in asked] == [0, 0]
+        await_until(
+            lambda: "test.heard" in log.read_text(encoding="utf-8"),
+            bool,
+            "The test message does not arrive.",
         )
         assert len(metrics) == 2
         for url in metrics:
@@ -179,6 +189,11 @@ def test_the_demo_tells_its_story_shows_no_value_and_can_be_looked_at_until_ctrl
     assert len(values) == 2
     assert [value for value in values if value in output + rest + told] == []
     room.await_empty()
+
+
+def _typed(line: str) -> int:
+    """The exit code of a command that begins with variables."""
+    return subprocess.run(["/usr/bin/env", *shlex.split(line)], cwd=ROOT, check=False).returncode
 
 
 def _ledgers_version(show: str) -> str:
