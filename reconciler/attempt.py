@@ -190,7 +190,7 @@ class Attempt:
         wanted |= extra
         found = jobs.find_jobs(self.es.ledger, self.manifest, frozenset(wanted), known)
         self._jobs = {
-            job.reference.entry: replace(job, why=Why.REPAIR, verb=Verb.READ)
+            job.reference.entry: _for_its_value(job, is_covered=job.reference.entry in covered)
             for job in found
             if job.reference.entry in wanted
         }
@@ -359,6 +359,14 @@ def _was_overwritten(es: ExternalSecret, live: LiveSecret | None) -> bool:
     """Whether the ledger of this very object has gone: the Secret shows that there was one."""
     is_kes_like = bool(es.status.get("status")) and "uid" not in es.status
     return is_kes_like and live is not None and bool(live.owned) and live.is_owned_by(es)
+
+
+def _for_its_value(job: Job, *, is_covered: bool) -> Job:
+    """A read of what only a neighbour or the template needs. Where a look has just shown that what
+    was synced is current, that version will do, whoever has it.
+    """
+    version = job.synced_version() if is_covered else job.version
+    return replace(job, why=Why.REPAIR, verb=Verb.READ, version=version)
 
 
 def _is_failed(verdict: Verdict) -> bool:

@@ -8,6 +8,7 @@ and no secret.
 Guarantees: thread-safe; the values together never weigh more than the bound.
 """
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -101,10 +102,13 @@ class Cache:
         with self._lock:
             return self._remarks.get(read)
 
-    def has_value(self, read: ReadKey) -> bool:
-        """Whether some value of this read is kept, however old."""
+    def has_value(self, read: ReadKey, since: float = -math.inf) -> bool:
+        """Whether some value of this read is kept, however old, or got by a call that began then
+        or later.
+        """
         with self._lock:
-            return (Verb.READ, read) in self._answers
+            answer = self._answers.get((Verb.READ, read))
+            return answer is not None and answer.began >= since
 
     def forget(self, read: ReadKey) -> None:
         """There is no such secret: should one come back, its versions may bear the same names."""

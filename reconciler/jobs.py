@@ -7,7 +7,7 @@ with jobs, and reconciler.decide, which tells what an answer means for one.
     a key                                             is asked for by
     ------------------------------------------------  -----------------------------------------
     that the ledger does not have, or another spec    a read; a look where its value is in cache
-    of which a refresh is asked                       a read
+    of which a refresh is asked                       a read, once
     whose note is not covered                         a read; a look where the note may be old
                                                       or names no version
     of which somebody saw another version             a read
@@ -97,6 +97,8 @@ class Known:
     """Whether the object was suspended until now, and so was left out of the sweep."""
     remarked: Callable[[str], tuple[str, float] | None] | None = None
     """A word for what is to be known of an entry ("" for nothing), and when the sweep saw that."""
+    was_read: Callable[[str, float], bool] = lambda _entry, _since: False
+    """Whether a value of an entry is in the cache that was read since then."""
 
 
 def shared_suppliers(ledger: Ledger, manifest: Manifest) -> frozenset[str]:
@@ -172,7 +174,7 @@ def _spec_job(reference: Reference, leaves: Entry, known: Known) -> Job:
     # The version of its note alone makes no answer good enough for a new reader: the note may be a
     # late one, and a newer one may have gone to a predecessor of the same name.
     verb = Verb.LOOK if known.has_value(reference.entry) else Verb.READ
-    if known.refresh is not None:
+    if known.refresh is not None and not known.was_read(reference.entry, known.refresh):
         since, verb = max(since, known.refresh), Verb.READ
     return Job(reference, Why.SPEC, leaves, verb, since)
 

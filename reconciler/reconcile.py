@@ -360,6 +360,7 @@ class Reconciler:
             refresh=asked,
             is_resumed=one.es.was_suspended(),
             remarked=lambda entry: cache.remarked(read_of(entry)),
+            was_read=lambda entry, since: cache.has_value(read_of(entry), since),
         )
 
     def _guarded(self, key: Key, task: Continuation) -> None:

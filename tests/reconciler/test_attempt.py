@@ -22,7 +22,7 @@ from reconciler.backends.memory import MemoryBackend
 from reconciler.jobs import Known
 from reconciler.live import LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
-from reconciler.reads import Answer, Verb
+from reconciler.reads import Answer, Ask, Verb
 from reconciler.report import Outcome, outcome_changed, status_patch
 from reconciler.rereads import Rereads
 
@@ -48,6 +48,7 @@ class Shop:
         self.backend = MemoryBackend()
         self.rereads = Rereads((1.0, 2.0))
         self.last: Attempt
+        self.asked: list[Ask] = []
         for key in ("db", "web"):
             self.backend.put(key, f"{key} v1".encode(), "v1")
 
@@ -74,6 +75,7 @@ class Shop:
 
     def _answer(self, one: Attempt) -> None:
         while asks := one.asks():
+            self.asked += asks
             found = {}
             for ask in asks:
                 call = self.backend.read if ask.verb is Verb.READ else self.backend.look
@@ -163,6 +165,21 @@ def test_a_note_makes_one_read_and_one_entry_of_the_secret(synced: Shop) -> None
     assert (leaf.note, leaf.version, leaf.via) == ("e2", "v2", "sqs")
     (sent,) = synced.api.made("PATCH", "/secrets/")
     assert set(sent.body["data"]) == {"password"}
+
+
+def test_what_a_look_has_just_confirmed_is_read_for_the_template_from_whoever_has_it() -> None:
+    shop = Shop({**TWO, "template": {"stringData": {"all": "<%= Object.keys(data) %>"}}})
+    shop.run()
+    shop.watch()
+    shop.hear("web", heard("e1"))
+    shop.run()
+    shop.run()
+    shop.backend.put("db", b"db v2", "v2")
+    shop.hear("db", heard("e2", "v2"))
+    shop.asked.clear()
+    shop.run()
+    (read,) = [ask for ask in shop.asked if (ask.verb, ask.reference.key) == (Verb.READ, "web")]
+    assert read.version == "v1"
 
 
 def test_a_note_without_version_that_changes_nothing_costs_looks_and_one_word_in_the_ledger(

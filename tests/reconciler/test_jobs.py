@@ -124,6 +124,13 @@ def test_resumed_a_key_is_looked_at_but_dynamic_credentials_are_not_made_anew(
     assert _jobs({DB: {"synced": {**SYNCED, "version": version}}}, known=known) == expected
 
 
+def test_a_refresh_that_a_failed_pass_has_read_for_is_not_read_for_again() -> None:
+    known = replace(NOTHING_KNOWN, refresh=70.0, has_value=lambda _entry: True)
+    assert _jobs({}, known=known) == [(Why.SPEC, Verb.READ, 90.0, None)]
+    known = replace(known, was_read=lambda _entry, since: since == 70.0)
+    assert _jobs({}, known=known) == [(Why.SPEC, Verb.LOOK, 90.0, None)]
+
+
 def test_a_refresh_reads_what_is_covered_and_what_is_not() -> None:
     known = replace(NOTHING_KNOWN, refresh=94.0)
     assert _jobs({DB: {"synced": SYNCED}}, known=known) == [(Why.REFRESH, Verb.READ, 94.0, "v1")]

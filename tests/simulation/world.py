@@ -395,7 +395,11 @@ class World:
             held = self.fake.find(_path(name))
             uid = "" if held is None else held["metadata"]["uid"]
             keys = body.get("status", {}).get("keys", {})
-            self._notes.update((uid, entry) for entry, leaves in keys.items() if _is_note(leaves))
+            noted = [entry for entry, leaves in keys.items() if _is_note(leaves)]
+            self._notes.update((uid, entry) for entry in noted)
+            if held is not None and read_resource(held).refresh():
+                # What was read for the refresh may be older than what the note tells of.
+                self._asked.update(map(_slot, noted))
 
     def _remember_secret(self, name: str) -> dict[str, str]:
         held = self.fake.find(_secret_path(name)) or {}
@@ -440,8 +444,9 @@ class World:
 
     def _check_reads(self) -> None:
         """One read for each version that was current; one more for each failed or stale answer,
-        for each end of the process (its cache is gone), for each refresh, and for each spec that
-        begins to read it after a sweep (which lets the cache forget what nobody reads).
+        for each end of the process (its cache is gone), for each refresh and each note that comes
+        before it is served, and for each spec that begins to read it after a sweep (which lets the
+        cache forget what nobody reads).
         """
         for account in self.accounts.open.values():
             for entry, reads in account.reads.items():
