@@ -16,7 +16,7 @@ from externalsecret.errors import GiveUp
 from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, KubeApi, connect
 from hark.reconciling import LEASE
 from hark.settings import read_settings
-from reconciler.sweepasked import ANSWERED, ASKED
+from reconciler.sweepasked import ANSWERED, ASKED, UNANSWERED
 
 _GLANCE = 0.5
 
@@ -37,9 +37,15 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             "hark_reconciler_changes_found_by_sweep_total."
         )
         return 0
-    await_answer(api, namespace, question, patience)
-    print("The sweep has ended; what changed is being read.")
-    return 0
+    unanswered = await_answer(api, namespace, question, patience)
+    if unanswered == "0":
+        print("The sweep has ended; what changed is being read.")
+        return 0
+    print(
+        f"The sweep has ended, but backends gave no answer for keys: {unanswered}. These are asked "
+        "for again within minutes; the reconciler's log says why (sweep.incomplete, sweep.failed)."
+    )
+    return 1
 
 
 def ask(api: KubeApi, namespace: str, question: str) -> str:
@@ -65,10 +71,17 @@ def ask(api: KubeApi, namespace: str, question: str) -> str:
     return holder
 
 
-def await_answer(api: KubeApi, namespace: str, question: str, patience: float) -> None:
-    """Wait until the question is answered; raises GiveUp after `patience` seconds."""
+def await_answer(api: KubeApi, namespace: str, question: str, patience: float) -> str:
+    """Wait until the question is answered; for how many keys there was no answer, as a text.
+    Raises GiveUp after `patience` seconds.
+    """
     deadline = time.monotonic() + patience
-    while _annotations(api.request("GET", _path(namespace))).get(ANSWERED) != question:
+    while True:
+        lease = _annotations(api.request("GET", _path(namespace)))
+        # Who asks after us is answered by a later sweep, which is ours too.
+        if lease.get(ANSWERED) in {question, lease.get(ASKED)}:
+            unanswered: str = lease.get(UNANSWERED, "0")
+            return unanswered
         if time.monotonic() > deadline:
             raise GiveUp(
                 f"The sweep has not ended within {patience:.0f} s. It goes on; see the log of the "

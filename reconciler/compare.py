@@ -15,6 +15,7 @@ import structlog
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.identity import Backend
+from externalsecret.ledger import Entry, is_covered
 from externalsecret.reference import Reference
 from externalsecret.reflect import Key
 from reconciler import remade
@@ -85,6 +86,12 @@ class Comparison:
         self._read_unseen(lane, unseen, missing)
         looks = {**seen, **fresh}
         return {one.entry for one in references if isinstance(looks[one.entry], Retry)}
+
+    def refuse(self, lane: Lane, entries: list[str]) -> None:
+        """The whole system refuses us; why is said by the reads that follow."""
+        for entry in entries:
+            if not self._is_leased((lane, entry)):
+                self._change((lane, entry), _NOTHING)
 
     def _differs(self, read: ReadKey, seen: Look) -> bool:
         """Whether a reader's Secret may hold something else than what was seen."""
@@ -176,12 +183,26 @@ class Comparison:
     def _found_change(
         self, lane: Lane, reference: Reference, current: str, behind: dict[Key, str | None]
     ) -> None:
-        """Count it once, although its readers may need longer than until the next sweep."""
+        """Count it once, although its readers may need longer than until the next sweep; not for
+        those who have heard of a change and could not serve it yet.
+        """
         if not self._change((lane, reference.entry), current):
             return
-        log.info("sweep.found", key=reference.key, backend=lane.backend, objects=len(behind))
+        unaware = {
+            key: note for key, note in behind.items() if not self._waits(key, reference.entry)
+        }
+        if not unaware:
+            return
+        log.info("sweep.found", key=reference.key, backend=lane.backend, objects=len(unaware))
         self._metrics.found_by_sweep.labels(lane.backend).inc()
-        self._unannounced.await_note(lane, reference.entry, behind)
+        self._unannounced.await_note(lane, reference.entry, unaware)
+
+    def _waits(self, key: Key, entry: str) -> bool:
+        """Whether this reader has a note that was not served yet."""
+        es = self._objects.get(key)
+        leaves = Entry() if es is None else es.ledger.entry(entry)
+        fingerprint = None if leaves.synced is None else leaves.synced.fingerprint
+        return fingerprint is not None and not is_covered(leaves, fingerprint)
 
     def _change(self, read: ReadKey, current: str) -> bool:
         """Have the readers look if this is news; whether it was."""

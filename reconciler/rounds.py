@@ -5,9 +5,11 @@ Fed by the sweep with the intervals in use; tells it which plans are due. The ti
 rounds are kept elsewhere (reconciler.swept), so that they outlast the process.
 """
 
+import itertools
 from collections.abc import Callable, Collection, Iterator
 
 from reconciler.paces import Own
+from reconciler.reads import Lane
 from reconciler.sweepplan import SweepPlan
 from reconciler.swept import SweepTimes
 
@@ -37,6 +39,11 @@ class Rounds:
         for own, plan in sorted(self._plans.items(), key=lambda one: (one[0] is None, one[0])):
             if plan.wait() <= 0:
                 yield own, plan
+
+    def add(self, lane: Lane, entries: set[str]) -> None:
+        """A sweep outside of all plans got no answer to these: the first plan asks again."""
+        for plan in itertools.islice(self._plans.values(), 1):
+            plan.add(lane, entries)
 
     def wait(self) -> float:
         """Seconds until something is due; infinite where nothing ever is."""

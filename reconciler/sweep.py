@@ -93,21 +93,25 @@ class Sweeper:
             return
         log.info("sweep.asked")
         try:
-            self.sweep()
+            rest = self.sweep()
         except Exception as fault:  # noqa: BLE001 - whoever asked may ask again
             log.error("sweep.fault", fault=whereabouts(fault))
-        self._asked.answer(question)
+            self._asked.answer(question, unanswered=None)
+            return
+        for lane, entries in rest.items():
+            self._rounds.add(lane, entries)
+        self._asked.answer(question, unanswered=sum(map(len, rest.values())))
 
     def sweep(self) -> Entries:
         """Compare every version that is in use now, whatever the intervals; those that got no
-        answer.
+        answer. The plans are told of those alone whose answers are still on their way.
         """
         tidy(self._objects, self._fetcher, self._cache)
         everything: dict[Lane, set[str]] = {}
         for lanes in self._objects.swept(self._interval or _ANY).values():
             for lane, entries in lanes.items():
                 everything.setdefault(lane, set()).update(entries)
-        return self._sweep(everything, _nobody)
+        return self._sweep(everything, self._rounds.add)
 
     def _patience(self, *, leads: bool) -> float:
         if not leads:
@@ -155,13 +159,10 @@ class Sweeper:
             return self._comparison.compare(lane, entries, missing)
         except GiveUp as error:
             log.warning("sweep.refused", backend=lane.backend, error=str(error))
+            self._comparison.refuse(lane, entries)
             return set()
         except HarkError as error:
             log.warning("sweep.failed", backend=lane.backend, error=str(error))
         except Exception as fault:  # noqa: BLE001 - a fault of ours may quote a value
             log.error("sweep.fault", backend=lane.backend, fault=whereabouts(fault))
         return set(entries)
-
-
-def _nobody(_lane: Lane, _entries: set[str]) -> None:
-    """No plan asks again."""

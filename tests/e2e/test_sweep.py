@@ -128,7 +128,7 @@ def test_where_nothing_may_be_looked_at_the_sweep_reads(swept: Running) -> None:
     rule.retire()
 
 
-def test_an_announced_change_is_not_counted_as_found_by_the_sweep(swept: Running) -> None:
+def test_a_change_that_event_and_sweep_tell_of_costs_one_read(swept: Running) -> None:
     whole, name = swept.whole, unique("announced")
     whole.create(name, "first")
     _synced(whole, name, {"key": name, "name": "entry"})

@@ -5,7 +5,7 @@ import pytest
 from externalsecret.errors import GiveUp
 from fakes.kubeapi import FakeKubeApi
 from hark.sweepnow import ask, await_answer
-from reconciler.sweepasked import ANSWERED, ASKED
+from reconciler.sweepasked import ANSWERED, ASKED, UNANSWERED
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/hark/leases/hark-reconciler"
 
@@ -33,4 +33,11 @@ def test_the_question_stands_in_the_lease_and_the_answer_is_awaited() -> None:
         await_answer(api, "hark", "q1", 0.0)
     lease["metadata"]["annotations"][ANSWERED] = "q1"
     api.seed(LEASE, lease)
-    await_answer(api, "hark", "q1", 0.0)
+    assert await_answer(api, "hark", "q1", 0.0) == "0"
+
+
+def test_the_answer_to_somebody_who_asked_later_is_an_answer_too() -> None:
+    api = FakeKubeApi()
+    told = {ASKED: "q2", ANSWERED: "q2", UNANSWERED: "7"}
+    api.seed(LEASE, {"metadata": {"annotations": told}})
+    assert await_answer(api, "hark", "q1", 0.0) == "7"

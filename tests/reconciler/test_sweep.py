@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from externalsecret.errors import Retry
+from externalsecret.errors import GiveUp, Retry
 from fakes.resources import (
     DEFAULTS,
     LANE,
@@ -29,6 +29,7 @@ from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reads import Lane
 from reconciler.sweep import Sweeper
+from reconciler.sweepasked import ANSWERED, ASKED, UNANSWERED, SweepAsked
 
 DB = (LANE, entry_of("db"))
 HOUR = 3600.0
@@ -61,6 +62,7 @@ class Safety:
         self.objects = Objects(DEFAULTS, "", self._wake)
         self.cache = Cache(10_000)
         self.trouble: dict[Lane, Exception] = {}
+        self.asked = SweepAsked()
         metrics = ReconcilerMetrics(self.registry)
         self.fetcher = Fetcher(self._open, self.cache, metrics, clock=self.clock, start=self._start)
         self.sweeper = Sweeper(
@@ -73,6 +75,7 @@ class Safety:
             times=self.kept,
             clock=self.clock,
             now=self.clock,
+            asked=self.asked,
             tell=lambda es, entry: self.told.append((es.key[1], entry)),
         )
         self.version = 0
@@ -216,6 +219,41 @@ def test_a_change_is_unannounced_when_no_note_came_within_a_quarter_of_an_hour(
     net.run_until(lambda: net.clock() > 100.0 + 1000)
     assert net.count("changes_unannounced") == unannounced
     assert net.told == [("shop", DB[1])] * unannounced
+
+
+def test_a_change_whose_note_is_not_served_yet_was_not_found_by_the_sweep(net: Safety) -> None:
+    net.backend.put("db", b"two", "v2")
+    net.hear("the event of v2")
+    net.sweeper.sweep()
+    net.times.append(net.clock())
+    net.run_until(lambda: net.clock() > 100.0 + 1000)
+    assert net.woken == [("team", "shop")]
+    assert net.count("changes_found_by_sweep") == 0
+    assert net.count("changes_unannounced") == 0
+    assert net.told == []
+
+
+def test_where_a_system_refuses_us_as_a_whole_its_readers_look_and_say_why(net: Safety) -> None:
+    net.trouble[LANE] = GiveUp("No such role.", reason="Denied")
+    net.sweeper.sweep()
+    net.sweeper.sweep()
+    assert net.woken == [("team", "shop")]
+    del net.trouble[LANE]
+    net.sweeper.sweep()
+    assert net.woken == [("team", "shop")] * 2
+    assert net.count("changes_found_by_sweep") == 0
+
+
+def test_whoever_asked_is_told_what_got_no_answer_and_that_is_asked_again(net: Safety) -> None:
+    net.times.append(net.clock())
+    _throttle(net)
+    net.asked.learn({ASKED: "q1"})
+    net.run_until(lambda: net.asked.open_question() == "")
+    assert net.asked.annotations() == {ANSWERED: "q1", UNANSWERED: "1"}
+    net.backend.fail("db", None)
+    net.backend.put("db", b"two", "v2")
+    net.run_until(lambda: net.clock() > 100 + 15 * 60)
+    assert net.woken == [("team", "shop")]
 
 
 def test_it_sweeps_at_its_interval_give_or_take_a_tenth(net: Safety) -> None:

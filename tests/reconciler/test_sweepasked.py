@@ -1,6 +1,6 @@
 """A sweep that is asked for now."""
 
-from reconciler.sweepasked import ANSWERED, ASKED, SweepAsked
+from reconciler.sweepasked import ANSWERED, ASKED, UNANSWERED, SweepAsked
 from reconciler.swept import Swept
 
 
@@ -8,9 +8,9 @@ def test_a_question_is_open_until_it_is_answered() -> None:
     asked = SweepAsked()
     asked.learn({ASKED: "q1"})
     assert asked.open_question() == "q1"
-    asked.answer("q1")
+    asked.answer("q1", unanswered=3)
     assert asked.open_question() == ""
-    assert asked.annotations() == {ANSWERED: "q1"}
+    assert asked.annotations() == {ANSWERED: "q1", UNANSWERED: "3"}
     # The Lease may be read before our answer is written.
     asked.learn({ASKED: "q1"})
     assert asked.open_question() == ""
@@ -36,5 +36,5 @@ def test_who_asks_nonsense_asks_nothing() -> None:
 def test_it_travels_with_the_times_of_the_sweeps() -> None:
     swept = Swept(lambda: 1.7e9)
     swept.learn({ASKED: "q1"})
-    swept.asked.answer(swept.asked.open_question())
-    assert swept.annotations() == {ANSWERED: "q1"}
+    swept.asked.answer(swept.asked.open_question(), unanswered=None)
+    assert swept.annotations() == {ANSWERED: "q1", UNANSWERED: "all"}
