@@ -27,9 +27,10 @@ from reconciler.live import LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.namespaces import Namespaces
 from reconciler.objects import Objects, Wake
+from reconciler.parts import Ended, Parts, nobody_asks
 from reconciler.permissions import Permissions, PermissionSettings
 from reconciler.reads import Lane
-from reconciler.reconcile import Ended, Parts, Reconciler, nobody_asks
+from reconciler.reconcile import Reconciler
 from reconciler.rereads import Rereads
 from reconciler.scripts import FOLDER_VARIABLE, load_scripts, places
 from reconciler.template import template_engine

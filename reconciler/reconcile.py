@@ -12,82 +12,32 @@ Nothing is asked for, and nothing of it written, that the object's namespace doe
 is written unless `may_write` says so.
 """
 
-import time
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 
 from externalsecret.errors import GiveUp, HarkError, whereabouts
-from externalsecret.kubeapi import MERGE_PATCH, KubeApi
-from externalsecret.kubeevents import EventType, ObjectRef, Recorder
 from externalsecret.reflect import Key
-from externalsecret.resource import API_VERSION, KIND, SUSPENDED, ExternalSecret, status_path
+from externalsecret.resource import ExternalSecret
 from reconciler import remade
-from reconciler.apply import SecretWriter
 from reconciler.attempt import Attempt
-from reconciler.backoff import Backoff
-from reconciler.cache import Cache
-from reconciler.evaluate import Evaluator, Made
-from reconciler.fetch import Fetcher
-from reconciler.guard import Guard
-from reconciler.jobs import Known, seconds_of
-from reconciler.live import LiveSecrets
+from reconciler.conclude import Conclusion
+from reconciler.evaluate import Made
+from reconciler.jobs import Known
 from reconciler.load import Answers
-from reconciler.metrics import ReconcilerMetrics
-from reconciler.objects import Objects
-from reconciler.overtaken import is_overtaken
 from reconciler.pace import read_pace
+from reconciler.parts import Parts
 from reconciler.reads import Ask, Lane, lane_of
 from reconciler.remarked import word_of
 from reconciler.render import Rendered
-from reconciler.report import SUSPENDED_MESSAGE, Outcome, outcome_changed, status_patch
-from reconciler.rereads import Rereads
+from reconciler.report import Outcome
 from reconciler.templateform import check_template
-from reconciler.workqueue import Continuation, WorkQueue
+from reconciler.workqueue import Continuation
 
 log = structlog.get_logger()
 
 FRESH_SECONDS = 10.0
 """An answer as young as this serves an object that heard of nothing newer."""
-_GOOD_NEWS = {"Synced", SUSPENDED, "Adopted"}
-_QUIET_FAILURES = 3
-"""So many passing failures in a row are not worth a condition."""
-
-
-Ended = Callable[[ExternalSecret, Outcome], None]
-
-
-def nobody_asks(_es: ExternalSecret, _outcome: Outcome) -> None:
-    """Where nobody wants to know how a pass ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The collaborators of the story."""
-
-    api: KubeApi
-    queue: WorkQueue
-    objects: Objects
-    live: LiveSecrets
-    fetcher: Fetcher
-    cache: Cache
-    writer: SecretWriter
-    evaluator: Evaluator
-    rereads: Rereads
-    backoff: Backoff
-    recorder: Recorder
-    metrics: ReconcilerMetrics
-    guard: Guard
-    may_write: Callable[[], bool]
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], float] = time.time
-    ended: Ended = nobody_asks
-    """Told how each pass came out that was not dropped."""
-    service_account_tokens: bool = False
-    """Whether a Secret may be of the type that Kubernetes fills with credentials."""
 
 
 class Reconciler:
@@ -95,6 +45,7 @@ class Reconciler:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._conclusion = Conclusion(parts)
 
     def work(self) -> None:
         """One worker, until the queue is closed."""
@@ -128,16 +79,16 @@ class Reconciler:
             check_template(manifest, key[0], service_account_tokens=allowed)
             self._parts.writer.refuse_stranger(es)
         except HarkError as error:
-            self._end(es, Outcome(error))
+            self._conclusion.end(es, Outcome(error))
             return
-        one = Attempt(es, manifest, self._parts.live.get(key), self._now())
+        one = Attempt(es, manifest, self._parts.live.get(key), self._parts.timestamp())
         one.find_jobs(self._known(one))
         self._ask(one)
 
     def _rest(self, es: ExternalSecret) -> None:
         """Say that nothing is done for this object, and do nothing."""
         outcome = Outcome(is_suspended=True)
-        if self._write_status(es, outcome):
+        if self._conclusion.write_status(es, outcome):
             self._parts.backoff.forget(es.key)
         self._parts.metrics.reconciles.labels("suspended").inc()
         self._parts.ended(es, outcome)
@@ -151,7 +102,7 @@ class Reconciler:
         try:
             self._parts.guard.check(one.es)
         except HarkError as error:
-            self._end(one.es, Outcome(error))
+            self._conclusion.end(one.es, Outcome(error))
             return
         lanes: defaultdict[Lane, list[Ask]] = defaultdict(list)
         for ask in one.asks():
@@ -207,7 +158,7 @@ class Reconciler:
         except HarkError as error:
             outcome = one.refused(error)
         self._confirm(one)
-        self._end(one.es, outcome, one)
+        self._conclusion.end(one.es, outcome, one)
 
     def _was_overtaken(self, one: Attempt) -> bool:
         """Whether the object, or what it may have, has changed or gone meanwhile; then the pass is
@@ -237,110 +188,6 @@ class Reconciler:
                 for key in self._parts.objects.readers(read):
                     if key != one.es.key:
                         self._parts.queue.add(key, urgent=True)
-
-    def _end(self, es: ExternalSecret, outcome: Outcome, one: Attempt | None = None) -> None:
-        """Write the ledger, say what changed, and decide when to come back."""
-        error = outcome.error
-        if error is not None:
-            delay = self._parts.backoff.delay(es.key, error)
-            self._parts.queue.add_after(es.key, delay)
-        if one is not None and one.wait is not None:
-            self._parts.queue.add_after(es.key, one.wait)
-        is_quiet = self._is_quiet(es, outcome)
-        is_told = is_quiet or self._write_status(es, outcome)
-        if is_told and not is_quiet:
-            self._parts.metrics.sync_calls.count(es, is_success=error is None)
-        if error is None and is_told:
-            # Not before: a status that is refused again and again waits longer each time.
-            self._parts.backoff.forget(es.key)
-        self._parts.metrics.reconciles.labels("ok" if error is None else error.reason).inc()
-        self._observe(one)
-        if one is not None:
-            said = one.warnings if error is not None else {**one.warnings, **one.news}
-            for reason, sentence in said.items():
-                self._say(es, reason, sentence)
-        if one is not None and is_told and not es.is_observed():
-            self._warn_of_pace(one)
-        if one is not None:
-            self._say_not_found(one)
-        for remark in () if one is None else one.remarks():
-            self._say(es, remark.reason, remark.message)
-        self._parts.ended(es, outcome)
-        self._parts.queue.done(es.key)
-
-    def _say_not_found(self, one: Attempt) -> None:
-        for reference, version in one.not_found:
-            lane = lane_of(one.manifest, reference)
-            if not is_overtaken(self._parts.fetcher, lane, reference, version):
-                key = reference.key
-                message = f"The announced version of {key} was not to be seen; it is let go."
-                self._say(one.es, "AnnouncedVersionNotFound", message)
-
-    def _is_quiet(self, es: ExternalSecret, outcome: Outcome) -> bool:
-        """A failure that will pass is not shown at once, unless there is something to record."""
-        return (
-            outcome.error is not None
-            and not isinstance(outcome.error, GiveUp)
-            and not outcome.synced
-            and self._parts.backoff.failures(es.key) < _QUIET_FAILURES
-        )
-
-    def _write_status(self, es: ExternalSecret, outcome: Outcome) -> bool:
-        """Whether the status says what is to be said."""
-        body = status_patch(es, outcome, self._now())
-        if body is None:
-            return True
-        try:
-            reply = self._parts.api.request(
-                "PATCH",
-                status_path(es.key),
-                query={"fieldManager": "hark-reconciler"},
-                body=body,
-                content_type=MERGE_PATCH,
-            )
-        except HarkError as error:
-            log.warning("status.failed", object="/".join(es.key), error=str(error))
-            self._parts.queue.add_after(es.key, self._parts.backoff.delay(es.key, error))
-            return False
-        self._parts.metrics.status_writes.inc()
-        self._parts.objects.replace(reply)
-        latest = self._parts.objects.get(es.key)
-        if latest is not None and not es.is_same_task(latest):
-            # The watch will not tell of it: its news are older than the reply.
-            self._parts.queue.add(es.key, urgent=True)
-        if outcome_changed(es, outcome):
-            if outcome.is_suspended:
-                self._say(es, SUSPENDED, SUSPENDED_MESSAGE)
-            elif outcome.error is None and not outcome.remark:
-                self._say(es, "Synced", "The Secret is in step with the manifest and the backend.")
-            elif outcome.error is not None:
-                self._say(es, outcome.error.reason, outcome.error.message)
-        return True
-
-    def _say(self, es: ExternalSecret, reason: str, message: str) -> None:
-        about = ObjectRef(*es.key, es.uid, API_VERSION, KIND)
-        kind: EventType = "Normal" if reason in _GOOD_NEWS else "Warning"
-        log.info("outcome", object="/".join(es.key), reason=reason, message=message)
-        self._parts.recorder.record(about, kind, reason, message)
-
-    def _warn_of_pace(self, one: Attempt) -> None:
-        """Once for each new spec."""
-        warning = read_pace(one.es.spec).warning(len(one.manifest.references))
-        if warning:
-            self._say(one.es, "SweepIsDear", warning)
-
-    def _observe(self, one: Attempt | None) -> None:
-        if one is None:
-            return
-        self._parts.metrics.reads_for_templates.inc(one.for_template)
-        for entry, heard in one.served():
-            happened = seconds_of(heard.at)
-            if happened is not None:
-                since_event = max(0.0, self._parts.now() - happened)
-                self._parts.metrics.event_to_synced.observe(since_event)
-            waited = self._parts.objects.first_sight.seconds_since(one.es.key, entry, heard.id)
-            if waited is not None:
-                self._parts.metrics.heard_to_synced.observe(waited)
 
     def _known(self, one: Attempt) -> Known:
         cache, manifest = self._parts.cache, one.manifest
@@ -373,7 +220,3 @@ class Reconciler:
             error = GiveUp("fault", reason="InternalFault")
             self._parts.queue.add_after(key, self._parts.backoff.delay(key, error))
             self._parts.queue.done(key)
-
-    def _now(self) -> str:
-        at = datetime.fromtimestamp(self._parts.now(), UTC)
-        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -37,7 +37,8 @@ from reconciler.live import LiveSecrets
 from reconciler.load import Load
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
-from reconciler.reconcile import Parts, Reconciler
+from reconciler.parts import Parts
+from reconciler.reconcile import Reconciler
 from reconciler.rereads import Rereads
 from reconciler.sweep import Sweeper
 from reconciler.swept import Swept
