@@ -8,19 +8,18 @@ attempt began is never marked as covered. Values live only as long as the attemp
 """
 
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from externalsecret.errors import HarkError, Retry
-from externalsecret.ledger import Heard, Synced, Templated
+from externalsecret.ledger import Synced, Templated
 from externalsecret.manifest import Manifest
 from externalsecret.redacted import Redacted
 from externalsecret.reference import Reference
 from externalsecret.resource import ExternalSecret
 from reconciler import decide, jobs
 from reconciler.apply import SecretWriter
-from reconciler.backends.contract import Remark
 from reconciler.decide import Absent, Covered, Failed, Later, Settled, Verdict
 from reconciler.frame import Change
 from reconciler.jobs import Job, Known, Why
@@ -28,7 +27,7 @@ from reconciler.live import LiveSecret
 from reconciler.load import Answers
 from reconciler.optional import is_held, spared, told
 from reconciler.reads import Ask, Verb
-from reconciler.remarked import is_news, remarks_of
+from reconciler.remarked import remarks_of
 from reconciler.render import Rendered, render
 from reconciler.report import Outcome, fits
 from reconciler.rereads import Rereads
@@ -73,7 +72,7 @@ class Attempt:
         self._now = now
         self._jobs: dict[str, Job] = {}
         self._repair: frozenset[str] = frozenset()
-        self._verdicts: dict[str, tuple[Job, Verdict]] = {}
+        self.verdicts: dict[str, tuple[Job, Verdict]] = {}
         self._answers: dict[tuple[str, str], Answers] = {}
         self._found: list[Answers] = []
         self._expected = 0
@@ -119,7 +118,7 @@ class Attempt:
             if isinstance(after, Job):
                 still_open[entry] = after
             else:
-                self._verdicts[entry] = (job, self._patient(job, after, rereads))
+                self.verdicts[entry] = (job, self._patient(job, after, rereads))
         self._jobs = still_open
 
     def _patient(self, job: Job, verdict: Verdict, rereads: Rereads) -> Verdict:
@@ -159,7 +158,7 @@ class Attempt:
         """What the Secret must get and lose, as far as was read."""
         values = {
             entry: verdict.value.value
-            for entry, (_, verdict) in self._verdicts.items()
+            for entry, (_, verdict) in self.verdicts.items()
             if isinstance(verdict, Settled)
         }
         fed = {
@@ -175,14 +174,14 @@ class Attempt:
                 _UNRECORDED: leftovers(self._live, self.manifest, fed, values, self._whole.claimed),
             }
         )
-        failed = {entry for entry, (_, verdict) in self._verdicts.items() if _is_failed(verdict)}
+        failed = {entry for entry, (_, verdict) in self.verdicts.items() if _is_failed(verdict)}
         return render(self.manifest.items, values, fed, failed)
 
     def needs(self, rendered: Rendered, known: Known) -> bool:
         """Whether more must be read first; those jobs are open then."""
-        wanted = rendered.needs - self._verdicts.keys()
+        wanted = rendered.needs - self.verdicts.keys()
         covered = {
-            entry for entry, (_, verdict) in self._verdicts.items() if isinstance(verdict, Covered)
+            entry for entry, (_, verdict) in self.verdicts.items() if isinstance(verdict, Covered)
         }
         wanted |= rendered.needs & covered
         extra = self._wanted_by_template(rendered, covered) - wanted
@@ -197,7 +196,7 @@ class Attempt:
         return bool(self._jobs)
 
     def _wanted_by_template(self, rendered: Rendered, covered: set[str]) -> frozenset[str]:
-        unread = self._all() - self._verdicts.keys() | covered
+        unread = self._all() - self.verdicts.keys() | covered
         return self._whole.wanted(rendered, unread, troubled=self._is_troubled(rendered))
 
     def to_evaluate(self, rendered: Rendered) -> Mapping[str, Redacted] | None:
@@ -222,7 +221,7 @@ class Attempt:
         if first and self._has_open():
             waits = "An announced version cannot be read yet; it is tried again shortly."
             return self.refused(Retry(waits, reason="AwaitingVersion"))
-        leaves = leaves_of(self.manifest, self._verdicts, rendered, self._now)
+        leaves = leaves_of(self.manifest, self.verdicts, rendered, self._now)
         may_drop = not errors and not self._has_open()
         too_large = fits(self.es, leaves, self.manifest.references.keys() if may_drop else None)
         if too_large is not None:
@@ -244,7 +243,7 @@ class Attempt:
             if lost_entries(self._live, live, change.removed):
                 self.wait = 0.0
                 live = None
-            elif any(_is_failed(self._verdicts[entry][1]) for entry in self._repair):
+            elif any(_is_failed(self.verdicts[entry][1]) for entry in self._repair):
                 # It is not whole yet; recorded as it is now, that would be forgotten.
                 live = None
         return self._ended(errors, leaves, live, templated, is_written=is_written)
@@ -267,46 +266,6 @@ class Attempt:
         """The Secret could not be written: nothing is marked as synced."""
         return Outcome(error, entries=list(self.manifest.references), keep_orphans=True)
 
-    def confirmed(self) -> Iterator[tuple[str, str, float]]:
-        """(entry, version, when asked) of what was seen to be current, beyond the doubt of a stale
-        read.
-        """
-        for entry, (job, verdict) in self._verdicts.items():
-            if isinstance(verdict, Settled) and verdict.covers:
-                was_seen = job.why is not Why.REPAIR and job.version == verdict.value.version
-                was_asked = job.why in {Why.SWEEP, Why.REFRESH}
-                if was_seen or was_asked or job.heard_version() is not None:
-                    yield entry, verdict.value.version, verdict.began
-            elif isinstance(verdict, Covered) and job.synced_version() is not None:
-                yield entry, str(job.synced_version()), verdict.began
-
-    def remarks(self) -> Iterator[Remark]:
-        """What the user should know of the values that were read, or that are news of others."""
-        for job, verdict in self._verdicts.values():
-            if isinstance(verdict, Settled) and verdict.value.remark is not None:
-                yield verdict.value.remark
-            elif isinstance(verdict, Covered) and is_news(job.entry.synced, verdict.remark):
-                yield from () if verdict.remark is None else (verdict.remark,)
-
-    def remarked(self) -> Iterator[tuple[str, Remark | None, float]]:
-        """(entry, remark, when asked) of what was looked at or read."""
-        for entry, (_, verdict) in self._verdicts.items():
-            if isinstance(verdict, Settled):
-                yield entry, verdict.value.remark, verdict.began
-            elif isinstance(verdict, Covered):
-                yield entry, verdict.remark, verdict.began
-
-    def served(self) -> list[tuple[str, Heard]]:
-        """The notes, by entry, whose changes this attempt brought into the Secret."""
-        return [
-            (entry, job.entry.heard)
-            for entry, (job, verdict) in self._verdicts.items()
-            if job.why is Why.HEARD
-            and job.entry.heard
-            and isinstance(verdict, Settled)
-            and verdict.covers
-        ]
-
     def _all(self) -> frozenset[str]:
         return frozenset(self.manifest.references)
 
@@ -319,17 +278,17 @@ class Attempt:
     def _is_troubled(self, rendered: Rendered) -> bool:
         """Whether some value is missing or bad."""
         return bool(rendered.errors or is_held(self.manifest, rendered)) or any(
-            _is_failed(verdict) for _, verdict in self._verdicts.values()
+            _is_failed(verdict) for _, verdict in self.verdicts.values()
         )
 
     def _has_open(self) -> bool:
         """Whether a key has neither a value nor an error (its version is not to be seen yet)."""
-        return any(isinstance(verdict, Later) for _, verdict in self._verdicts.values())
+        return any(isinstance(verdict, Later) for _, verdict in self.verdicts.values())
 
     def _errors(self) -> dict[str, HarkError]:
         return {
             entry: verdict.error
-            for entry, (_, verdict) in self._verdicts.items()
+            for entry, (_, verdict) in self.verdicts.items()
             if isinstance(verdict, Failed)
         }
 

@@ -14,6 +14,7 @@ from externalsecret.kubeapi import MERGE_PATCH
 from externalsecret.kubeevents import EventType, ObjectRef
 from externalsecret.resource import API_VERSION, KIND, SUSPENDED, ExternalSecret, status_path
 from reconciler.attempt import Attempt
+from reconciler.evidence import remarks, served
 from reconciler.jobs import seconds_of
 from reconciler.overtaken import is_overtaken
 from reconciler.pace import read_pace
@@ -59,7 +60,7 @@ class Conclusion:
             self._warn_of_pace(one)
         if one is not None:
             self._say_not_found(one)
-        for remark in () if one is None else one.remarks():
+        for remark in () if one is None else remarks(one.verdicts):
             self._say(es, remark.reason, remark.message)
         self._parts.ended(es, outcome)
         self._parts.queue.done(es.key)
@@ -129,7 +130,7 @@ class Conclusion:
         if one is None:
             return
         self._parts.metrics.reads_for_templates.inc(one.for_template)
-        for entry, heard in one.served():
+        for entry, heard in served(one.verdicts):
             happened = seconds_of(heard.at)
             if happened is not None:
                 since_event = max(0.0, self._parts.now() - happened)

@@ -23,6 +23,7 @@ from reconciler import remade
 from reconciler.attempt import Attempt
 from reconciler.conclude import Conclusion
 from reconciler.evaluate import Made
+from reconciler.evidence import confirmed, remarked
 from reconciler.jobs import Known
 from reconciler.load import Answers
 from reconciler.pace import read_pace
@@ -175,11 +176,11 @@ class Reconciler:
 
     def _confirm(self, one: Attempt) -> None:
         """Tell the other readers of a key which version is current, if that is news to them."""
-        for entry, remark, began in one.remarked():
+        for entry, remark, began in remarked(one.verdicts):
             read = (lane_of(one.manifest, one.manifest.references[entry]), entry)
             if self._parts.cache.remarked(read) is not None:
                 self._parts.cache.remark(read, word_of(remark) or "", began)
-        for entry, version, began in one.confirmed():
+        for entry, version, began in confirmed(one.verdicts):
             read = (lane_of(one.manifest, one.manifest.references[entry]), entry)
             if remade.is_told_by(version, self._parts.cache.current(read)):
                 # Others may have read the one before it, which bore the same number.

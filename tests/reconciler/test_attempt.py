@@ -19,6 +19,7 @@ from fakes.resources import DEFAULTS, entry_of, heard, raw, spec
 from reconciler.apply import SecretWriter
 from reconciler.attempt import Attempt
 from reconciler.backends.memory import MemoryBackend
+from reconciler.evidence import confirmed, served
 from reconciler.jobs import Known
 from reconciler.live import LiveSecrets
 from reconciler.metrics import ReconcilerMetrics
@@ -392,12 +393,12 @@ def test_what_was_seen_to_be_current_is_told_to_the_others(synced: Shop) -> None
     synced.backend.put("db", b"db v2", "v2")
     synced.hear("db", heard("e2", "v2"))
     synced.run()
-    assert [one[:2] for one in synced.last.confirmed()] == [(entry_of("db"), "v2")]
+    assert [one[:2] for one in confirmed(synced.last.verdicts)] == [(entry_of("db"), "v2")]
 
 
 def test_what_a_spec_read_first_is_no_word_on_what_is_current(shop: Shop) -> None:
     shop.run()
-    assert list(shop.last.confirmed()) == []
+    assert list(confirmed(shop.last.verdicts)) == []
 
 
 def test_the_notes_are_told_whose_changes_are_in_the_secret(synced: Shop) -> None:
@@ -406,7 +407,7 @@ def test_the_notes_are_told_whose_changes_are_in_the_secret(synced: Shop) -> Non
     synced.hear("web", heard("f2"))
     synced.run()
     note = Heard("e2", "v2", "1970-01-01T00:01:00Z", "sqs")
-    assert synced.last.served() == [(entry_of("db"), note)]
+    assert served(synced.last.verdicts) == [(entry_of("db"), note)]
 
 
 def test_a_result_is_for_the_object_and_generation_that_it_was_read_for(synced: Shop) -> None:
