@@ -16,16 +16,16 @@ from externalsecret.errors import HarkError, Retry
 from externalsecret.ledger import Synced, Templated
 from externalsecret.manifest import Manifest
 from externalsecret.redacted import Redacted
-from externalsecret.reference import Reference
 from externalsecret.resource import ExternalSecret
 from reconciler import decide, jobs
 from reconciler.apply import SecretWriter
-from reconciler.decide import Absent, Covered, Failed, Later, Settled, Verdict
+from reconciler.decide import Covered, Failed, Later, Settled, Verdict
 from reconciler.frame import Change
 from reconciler.jobs import Job, Known, Why
 from reconciler.live import LiveSecret
 from reconciler.load import Answers
 from reconciler.optional import is_held, spared, told
+from reconciler.patience import Patience
 from reconciler.reads import Ask, Verb
 from reconciler.remarked import remarks_of
 from reconciler.render import Rendered, render
@@ -35,10 +35,6 @@ from reconciler.standing import is_damaged, leftovers, lost_entries
 from reconciler.verdicts import leaves_of, summed_up
 from reconciler.whole import Whole
 
-_DOUBTS = 2
-"""So often a look that shows no change is repeated where the note names no version."""
-_UNSETTLED_SECONDS = 5.0
-"""When to come back where reads and looks contradict each other without a note."""
 _UNRECORDED = ""
 """In place of the ledger key where nobody knows which read fed an entry."""
 
@@ -51,10 +47,7 @@ class Attempt:
     ) -> None:
         self.es = es
         self.manifest = manifest
-        self.wait: float | None = None
-        """Seconds after which an announced version is looked for again."""
-        self.not_found: list[tuple[Reference, str | None]] = []
-        """What was let go: of what, and which announced version."""
+        self.patience = Patience(es.key)
         self.for_template = 0
         """Values that only the template needs, and that had to be read."""
         self.news: dict[str, str] = {}
@@ -118,35 +111,8 @@ class Attempt:
             if isinstance(after, Job):
                 still_open[entry] = after
             else:
-                self.verdicts[entry] = (job, self._patient(job, after, rereads))
+                self.verdicts[entry] = (job, self.patience.judge(job, after, rereads))
         self._jobs = still_open
-
-    def _patient(self, job: Job, verdict: Verdict, rereads: Rereads) -> Verdict:
-        """Come back for an announced version, or let it go when it was tried often enough."""
-        waits = isinstance(verdict, Later) or (isinstance(verdict, Settled) and not verdict.covers)
-        if not waits:
-            return verdict
-        heard = job.entry.heard
-        if heard is None or not job.is_open():
-            self._come_back(_UNSETTLED_SECONDS)
-            return verdict
-        is_doubt = isinstance(verdict, Later) and verdict.is_doubt
-        if isinstance(verdict, Settled) and isinstance(verdict.value, Absent):
-            # That of a deletion names no version either.
-            is_doubt = heard.version is None
-        most = _DOUBTS if is_doubt else None
-        delay = rereads.next_delay(self.es.key, job.reference.entry, heard.id, most)
-        if delay is not None:
-            self._come_back(delay)
-            return verdict
-        if not is_doubt:
-            self.not_found.append((job.reference, heard.version))
-        if isinstance(verdict, Settled):
-            return replace(verdict, covers=True)
-        return Covered(remark=verdict.remark if isinstance(verdict, Later) else None)
-
-    def _come_back(self, delay: float) -> None:
-        self.wait = delay if self.wait is None else min(self.wait, delay)
 
     # Ending.
 
@@ -241,7 +207,7 @@ class Attempt:
             if equal:
                 live = writer.claim(self.es, live, equal)
             if lost_entries(self._live, live, change.removed):
-                self.wait = 0.0
+                self.patience.wait = 0.0
                 live = None
             elif any(_is_failed(self.verdicts[entry][1]) for entry in self._repair):
                 # It is not whole yet; recorded as it is now, that would be forgotten.

@@ -41,8 +41,8 @@ class Conclusion:
         if error is not None:
             delay = self._parts.backoff.delay(es.key, error)
             self._parts.queue.add_after(es.key, delay)
-        if one is not None and one.wait is not None:
-            self._parts.queue.add_after(es.key, one.wait)
+        if one is not None and one.patience.wait is not None:
+            self._parts.queue.add_after(es.key, one.patience.wait)
         is_quiet = self._is_quiet(es, outcome)
         is_told = is_quiet or self.write_status(es, outcome)
         if is_told and not is_quiet:
@@ -66,7 +66,7 @@ class Conclusion:
         self._parts.queue.done(es.key)
 
     def _say_not_found(self, one: Attempt) -> None:
-        for reference, version in one.not_found:
+        for reference, version in one.patience.not_found:
             lane = lane_of(one.manifest, reference)
             if not is_overtaken(self._parts.fetcher, lane, reference, version):
                 key = reference.key

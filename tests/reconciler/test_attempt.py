@@ -188,10 +188,10 @@ def test_a_note_without_version_that_changes_nothing_costs_looks_and_one_word_in
 ) -> None:
     synced.hear("db", heard("e2"))
     # The first looks may have been old answers.
-    assert [synced.run(), synced.last.wait] == [None, 1.0]
-    assert [synced.run(), synced.last.wait] == [None, 2.0]
+    assert [synced.run(), synced.last.patience.wait] == [None, 1.0]
+    assert [synced.run(), synced.last.patience.wait] == [None, 2.0]
     patch = synced.run()
-    assert synced.last.not_found == []
+    assert synced.last.patience.not_found == []
     assert synced.reads() == 0
     assert patch["keys"][entry_of("db")]["synced"]["note"] == "e2"
     assert not synced.api.made("PATCH", "/secrets/")
@@ -205,9 +205,9 @@ def test_an_announced_version_that_is_not_there_yet_is_awaited_and_then_let_go(
     waits = []
     for _ in range(3):
         synced.run()
-        waits.append(synced.last.wait)
+        waits.append(synced.last.patience.wait)
     assert waits == [1.0, 2.0, None]
-    assert [(one.key, told) for one, told in synced.last.not_found] == [("db", "v2")]
+    assert [(one.key, told) for one, told in synced.last.patience.not_found] == [("db", "v2")]
     leaf = synced.leaves("db").synced
     assert leaf is not None
     assert leaf.note == "e2"
@@ -272,7 +272,7 @@ def test_what_the_spec_drops_stays_on_record_while_another_key_is_in_doubt(synce
     synced.run()
     assert synced.data()["page"] == b"web v1"
     assert entry_of("web") in synced.status["keys"]
-    while synced.last.wait is not None:
+    while synced.last.patience.wait is not None:
         synced.run()
     assert synced.data() == {"password": b"db v1"}
     assert entry_of("web") not in synced.status["keys"]
@@ -337,7 +337,7 @@ def test_an_edit_just_before_our_own_write_is_repaired_at_the_next_pass(synced: 
     spoilt = {"data": {"page": "eA=="}}
     synced.api.request("PATCH", SECRET, body=spoilt, content_type="application/merge-patch+json")
     synced.run()
-    assert synced.last.wait == 0.0
+    assert synced.last.patience.wait == 0.0
     synced.run()
     assert synced.data() == {"password": b"db v2", "page": b"web v1"}
 
@@ -524,11 +524,11 @@ def test_a_note_about_an_optional_key_is_looked_for_again_before_it_is_let_go() 
     shop.run()
     shop.hear("extra", heard("n1", "v1"))
     shop.run()
-    assert shop.last.wait == 1.0
+    assert shop.last.patience.wait == 1.0
     shop.backend.put("extra", b"came", "v1")
     shop.run()
     assert _entries(shop) == {"more": b"came"}
-    assert shop.last.wait is None
+    assert shop.last.patience.wait is None
 
 
 def test_a_note_of_its_end_is_covered_after_a_second_look_and_the_entry_stays() -> None:
@@ -539,8 +539,8 @@ def test_a_note_of_its_end_is_covered_after_a_second_look_and_the_entry_stays() 
     for _ in range(3):
         status = shop.run()
     assert status["keys"][entry_of("db")]["synced"]["note"] == "n1"
-    assert shop.last.wait is None
-    assert shop.last.not_found == []
+    assert shop.last.patience.wait is None
+    assert shop.last.patience.not_found == []
     assert _entries(shop) == {"password": b"db v1"}
     assert shop.run() is None
 
