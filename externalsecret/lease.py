@@ -154,12 +154,19 @@ class Lease:
         self._leads_until = float("-inf")
         self._say_changes()
         try:
-            lease = self._ours or self._read()
-            if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
-                self._write(lease, holder="")
+            try:
+                self._let_go(self._ours or self._read())
+            except (ApiRetry, ApiRefusal) as error:
+                if error.status not in _NOT_AS_WE_LEFT_IT:
+                    raise
+                self._let_go(self._read())
         except HarkError as error:
             log.warning("lease.release_failed", lease=self._name, error=str(error))
         self._ours = None
+
+    def _let_go(self, lease: Mapping[str, Any] | None) -> None:
+        if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
+            self._write(lease, holder="")
 
     def _take_or_renew(self) -> None:
         lease = self._ours

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from externalsecret import definitions
-from externalsecret.kubeapi import ApiRefusal, ApiRetry, KubeApi, connect
+from externalsecret.kubeapi import MERGE_PATCH, ApiRefusal, ApiRetry, KubeApi, connect
 from externalsecret.lease import Lease, Timing, since_boot
 from fakes.kubeapi import FakeKubeApi, Request
+from reconciler.sweepasked import ANSWERED, ASKED
 from reconciler.swept import LAST_SWEEP, Swept
 from testbed.cluster import Cluster
 
@@ -372,6 +373,73 @@ def test_labels_and_annotations_of_others_stay(api: FakeKubeApi, replica: Make) 
     assert lease is not None
     assert lease["metadata"]["labels"] == {"app": "hark"}
     assert lease["metadata"]["annotations"]["note"] == "ours"
+
+
+def _annotate(api: FakeKubeApi, **annotations: str) -> None:
+    """As `hark sweep --now` and kubectl annotate do."""
+    body = {"metadata": {"annotations": annotations}}
+    api.request("PATCH", PATH, body=body, content_type=MERGE_PATCH)
+
+
+def test_who_annotates_the_lease_costs_its_holder_neither_the_lead_nor_what_was_written(
+    api: FakeKubeApi, clock: Clock, replica: Make
+) -> None:
+    a, b = replica("a"), replica("b")
+    a.step()
+    for number in range(20):
+        _annotate(api, **{ASKED: f"q{number}", "who/knows": f"{number}"})
+        for _ in range(4):
+            # It leads the whole time, not only after its renewals.
+            clock.at += 0.6
+            assert a.is_leader()
+        a.step()
+        b.step()
+        assert (a.is_leader(), b.is_leader()) == (True, False)
+        assert a.swept.asked.open_question() == f"q{number}"
+        a.swept.asked.answer(f"q{number}")
+    a.step()
+    lease = api.find(PATH)
+    assert lease is not None
+    assert lease["metadata"]["annotations"] == {
+        ASKED: "q19",
+        ANSWERED: "q19",
+        "who/knows": "19",
+    }
+    assert lease["spec"]["leaseTransitions"] == 0
+
+
+def test_an_annotation_between_look_and_renewal_costs_a_renewal_and_not_the_lead(
+    api: FakeKubeApi, clock: Clock, replica: Make
+) -> None:
+    a = replica("a")
+    a.step()
+    left = 2
+
+    def annotate_first(request: Request) -> None:
+        nonlocal left
+        if request.method == "PUT" and left:
+            left -= 1
+            _annotate(api, note=str(left))
+
+    api.before = annotate_first
+    clock.at += 2
+    a.step()
+    assert left == 0
+    assert a.is_leader()
+    clock.at += 2
+    a.step()
+    clock.at += 9
+    assert a.is_leader()
+    assert _holder(api) == "a"
+
+
+def test_who_was_annotated_meanwhile_releases_all_the_same(api: FakeKubeApi, replica: Make) -> None:
+    a, b = replica("a"), replica("b")
+    a.step()
+    _annotate(api, note="x")
+    a.release()
+    b.step()
+    assert b.is_leader()
 
 
 def test_run_renews_every_two_to_three_seconds_until_told_and_releases(
