@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
+from externalsecret.duration import format_duration
 from externalsecret.kubeapi import connect
 from externalsecret.kubeevents import ObjectRef, Recorder
 from externalsecret.lease import Lease
@@ -72,7 +73,8 @@ def start(half: Half) -> Callable[[], None]:
             interval=settings.sweep_interval,
             times=swept,
             asked=swept.asked,
-            tell=lambda es, entry: _tell_unannounced(parts.recorder, es, entry),
+            announced_within=settings.unannounced_after,
+            tell=lambda es, entry: _tell_unannounced(parts.recorder, settings, es, entry),
         )
         renewer = Renewer(
             objects,
@@ -92,10 +94,13 @@ def start(half: Half) -> Callable[[], None]:
     return end
 
 
-def _tell_unannounced(recorder: Recorder, es: ExternalSecret, entry: str) -> None:
+def _tell_unannounced(
+    recorder: Recorder, settings: Settings, es: ExternalSecret, entry: str
+) -> None:
     about = ObjectRef(*es.key, es.uid, API_VERSION, KIND)
+    within = format_duration(settings.unannounced_after)
     message = (
-        f"The sweep found a change of {entry} that no event announced within 15 minutes. Check the "
+        f"The sweep found a change of {entry} that no event announced within {within}. Check the "
         "rules and the queue that bring its events; until then its changes come with the sweep."
     )
     recorder.record(about, "Warning", "ChangeNotAnnounced", message)

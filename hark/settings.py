@@ -58,6 +58,7 @@ class Settings:
     sources: tuple["SourcePlan", ...]
     sweep_interval: float | None
     """None: only of objects that ask for one."""
+    unannounced_after: float
     watched_namespaces: tuple[str, ...]
     """Empty: the whole cluster."""
     instance_id: str
@@ -121,6 +122,7 @@ def read_settings(
     return Settings(
         sources=_sources(read),
         sweep_interval=interval,
+        unannounced_after=_unannounced_after(read),
         watched_namespaces=_namespaces(read),
         instance_id=read.text("INSTANCE_ID"),
         naming_annotation=_annotation(read, "NAMING_PERMITTED_ANNOTATION"),
@@ -177,6 +179,11 @@ def _sweep_interval(read: Environment) -> float | None:
     if seconds < _DEAR_SECONDS:
         read.warnings.append(_dear(name, seconds))
     return seconds
+
+
+def _unannounced_after(read: Environment) -> float:
+    name = "HARK_UNANNOUNCED_AFTER"
+    return read.duration(name, read.text(name), "1s", "1d", DEFAULTS[name])
 
 
 def _dear(name: str, seconds: float) -> str:

@@ -27,6 +27,12 @@ RECONCILER_VARIABLES = (
         "announced is then never found.",
     ),
     Variable(
+        "HARK_UNANNOUNCED_AFTER",
+        "15m",
+        "Advanced. How much later than the sweep an event may come (1s to 1d), before the change "
+        "counts as announced by nobody.",
+    ),
+    Variable(
         "NAMING_PERMITTED_ANNOTATION",
         "externalsecrets.kubernetes-client.io/permitted-key-name",
         "Annotation of a namespace: a regular expression of the keys that it may read.",

@@ -75,7 +75,7 @@ class ReconcilerMetrics:
         )
         self.unannounced = Counter(
             "hark_reconciler_changes_unannounced",
-            "Changes found by the sweep that no event announced within 15 minutes.",
+            "Changes found by the sweep that no event announced in time (HARK_UNANNOUNCED_AFTER).",
             ["backend"],
             registry=registry,
         )

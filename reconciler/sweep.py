@@ -29,7 +29,7 @@ from reconciler.sweepasked import SweepAsked
 from reconciler.sweepplan import Entries, SweepPlan
 from reconciler.swept import SweepTimes
 from reconciler.tidy import tidy
-from reconciler.unannounced import TellUnannounced, Unannounced, tell_nobody
+from reconciler.unannounced import WITHIN, TellUnannounced, Unannounced, tell_nobody
 
 log = structlog.get_logger()
 
@@ -56,9 +56,10 @@ class Sweeper:
         now: Callable[[], float] = time.time,
         asked: SweepAsked | None = None,
         tell: TellUnannounced = tell_nobody,
+        announced_within: float = WITHIN,
     ) -> None:
         """`interval` in seconds; None: only objects that ask for an own one are swept, and all when
-        somebody asks for it now.
+        somebody asks for it now. `announced_within` in seconds, see reconciler.unannounced.
         """
         self._asked = asked or SweepAsked()
         self._objects = objects
@@ -67,7 +68,7 @@ class Sweeper:
         self._metrics = metrics
         self._interval = interval
         self._now = now
-        self._unannounced = Unannounced(objects, metrics, clock, tell)
+        self._unannounced = Unannounced(objects, metrics, clock, tell, announced_within)
         self._comparison = Comparison(
             objects, fetcher, cache, metrics, wake, unannounced=self._unannounced, clock=clock
         )
@@ -116,7 +117,7 @@ class Sweeper:
     def _patience(self, *, leads: bool) -> float:
         if not leads:
             return max(1.0, min(_TICK, self._interval or _TICK))
-        return min(_TICK, max(0.05, self._rounds.wait()))
+        return min(_TICK, max(0.05, min(self._rounds.wait(), self._unannounced.wait())))
 
     def _turn(self, own: Own, plan: SweepPlan) -> None:
         """Sweep all of one interval, or again what got no answer, if either is due."""

@@ -1,10 +1,11 @@
-"""Which changes that the sweep found were announced by nobody: counted, a quarter of an hour later.
+"""Which changes that the sweep found were announced by nobody: counted some time later.
 
 Fed by reconciler.compare; feeds a metric, and has its readers told. An event may be slower than
 the sweep, so a change counts only when none of its readers has heard anything new of it in that
 time.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +17,10 @@ from reconciler.metrics import ReconcilerMetrics
 from reconciler.objects import Objects
 from reconciler.reads import Lane
 
-_WITHIN = 900.0
-"""Seconds that an event may come later than the sweep and still count as the announcer."""
+WITHIN = 900.0
+"""Seconds that an event may come later than the sweep and still count as the announcer, if nobody
+says otherwise.
+"""
 
 TellUnannounced = Callable[[ExternalSecret, str], None]
 """(object, entry of the ledger): say on the object that nobody announced this change."""
@@ -46,8 +49,11 @@ class Unannounced:
         metrics: ReconcilerMetrics,
         clock: Callable[[], float] = time.monotonic,
         tell: TellUnannounced = tell_nobody,
+        within: float = WITHIN,
     ) -> None:
+        """`within` in seconds, as WITHIN."""
         self._tell = tell
+        self._within = within
         self._objects = objects
         self._metrics = metrics
         self._clock = clock
@@ -57,7 +63,12 @@ class Unannounced:
     def await_note(self, lane: Lane, entry: str, heard: dict[Key, str | None]) -> None:
         """A change was found, when its readers had heard these notes (ids)."""
         with self._lock:
-            self._found.append(_Found(self._clock() + _WITHIN, lane, entry, heard))
+            self._found.append(_Found(self._clock() + self._within, lane, entry, heard))
+
+    def wait(self) -> float:
+        """Seconds until something is to be judged; infinite where nothing is."""
+        with self._lock:
+            return min((found.due for found in self._found), default=math.inf) - self._clock()
 
     def judge(self) -> None:
         """Count what no event told of in time."""

@@ -23,7 +23,7 @@ def running(served_cluster: Cluster, moto: Moto, scripts: dict[str, str]) -> Ite
     """
     with whole_product(served_cluster, moto) as whole:
         quiet = {"DISABLE_POLLING": "", "LOG_LEVEL": "debug", **scripts}
-        reconciler = whole.reconciler(environment=quiet)
+        reconciler = whole.reconciler(environment={**quiet, "HARK_UNANNOUNCED_AFTER": "1s"})
         yield Running(whole, whole.listener(environment=quiet), reconciler)
 
 

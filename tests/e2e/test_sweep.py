@@ -17,6 +17,7 @@ from worlds.whole import DENIED, LOOK_CALLS, Running, Whole, whole_product
 
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = "hark_reconciler_changes_found_by_sweep_total"
+UNANNOUNCED = 'hark_reconciler_changes_unannounced_total{backend="secretsmanager"}'
 LAST = "hark_reconciler_last_sweep_timestamp_seconds"
 
 
@@ -141,8 +142,9 @@ def test_a_change_that_event_and_sweep_tell_of_costs_one_read(swept: Running) ->
     assert whole.value_calls(name) == values + 1
 
 
-def test_a_sweep_may_be_asked_for_now(world: Whole) -> None:
-    name = unique("asked")
+def test_a_sweep_may_be_asked_for_now_and_what_nobody_announced_is_said(running: Running) -> None:
+    world, name = running.whole, unique("asked")
+    unannounced = running.reconciler.metric(UNANNOUNCED)
     world.create(name, "first")
     _synced(world, name, {"key": name, "name": "entry"})
     version = world.change(name, "second")
@@ -162,7 +164,11 @@ def test_a_sweep_may_be_asked_for_now(world: Whole) -> None:
     assert "Asked hark-reconciler" in done.stdout
     assert "The sweep has ended" in done.stdout
     assert world.await_version(name, version)["via"] == "sweep"
+    assert world.data(name) == {"entry": b"second"}
     assert world.value_calls(name) == 2
+    assert name in world.await_event(name, "ChangeNotAnnounced")
+    # Other tests may have left more that nobody announced.
+    assert running.reconciler.metric(UNANNOUNCED) >= unannounced + 1
 
 
 def test_polling_may_be_forbidden(whole: Whole) -> None:

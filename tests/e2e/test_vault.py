@@ -17,6 +17,7 @@ from testbed.request import Request
 from worlds.spine import Spine, await_until
 
 CANARY = "canary-7c1e55"
+UNANNOUNCED = 'hark_reconciler_changes_unannounced_total{backend="vault"}'
 
 
 @dataclass
@@ -92,7 +93,7 @@ def test_both_engines_make_secrets_and_the_sweep_finds_a_change_but_no_pin_moves
     vaulted.apply("two", vaulted.item("db"), vaulted.item("db", "first", version=1))
     one = {"key": f"{vaulted.mount}-v1/db", "name": "password", "property": "password"}
     vaulted.apply("one", one, kvVersion=1)
-    process = vaulted.reconciler(HARK_SWEEP_INTERVAL="1s")
+    process = vaulted.reconciler(HARK_SWEEP_INTERVAL="1s", HARK_UNANNOUNCED_AFTER="1s")
     first = f"{CANARY}-1".encode()
     spine.await_data("two", password=first, first=first)
     spine.await_data("one", password=f"{CANARY}-old".encode())
@@ -102,6 +103,12 @@ def test_both_engines_make_secrets_and_the_sweep_finds_a_change_but_no_pin_moves
     vaulted.bao.request("POST", f"{vaulted.mount}-v1/db", {"password": f"{CANARY}-new"})
     spine.await_data("one", password=f"{CANARY}-new".encode())
     assert process.metric("hark_reconciler_value_reads_total") > reads
+    await_until(
+        lambda: [reason for name in ("one", "two") for reason, _ in spine.events(name)],
+        lambda reasons: reasons.count("ChangeNotAnnounced") == 2,
+        "that nobody announced them is said",
+    )
+    assert process.metric(UNANNOUNCED) == 2
     _, metrics = process.get("/metrics")
     shown = [process.text(), metrics, *map(str, (spine.get("one"), spine.get("two")))]
     shown += [str(spine.events(name)) for name in ("one", "two")]
