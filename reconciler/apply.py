@@ -15,6 +15,8 @@ from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
+import structlog
+
 from externalsecret.errors import Retry
 from externalsecret.kubeapi import (
     FIELD_MANAGER,
@@ -33,6 +35,8 @@ from reconciler.recreate import complete, may_be_in_the_way, must_go, old_secret
 from reconciler.refusals import refused
 from reconciler.secretbody import METADATA_ONLY, new_secret, path_of, secret_patch
 from reconciler.secretmeta import metadata_patch
+
+log = structlog.get_logger()
 
 
 class SecretWriter:
@@ -165,6 +169,7 @@ class SecretWriter:
         self._metrics.secret_writes.labels(verb).inc()
         self._live.replace(reply)
         metadata = reply["metadata"]
+        log.info("secret.written", secret=f"{metadata['namespace']}/{metadata['name']}", verb=verb)
         live = self._live.get((metadata["namespace"], metadata["name"]))
         if live is None:
             raise Retry(f"The Secret {metadata['name']} went at once.", reason="Conflict")

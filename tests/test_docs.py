@@ -197,5 +197,5 @@ def test_every_example_is_yaml_and_every_manifest_among_them_is_understood(
     documents = list(yaml.safe_load_all(text))
     assert documents, name
     for document in documents:
-        if document.get("kind") == "ExternalSecret":
+        if isinstance(document, dict) and document.get("kind") == "ExternalSecret":
             assert read_manifest(document["spec"], Defaults(region="eu-central-1")).references

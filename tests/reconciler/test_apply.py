@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from externalsecret.errors import GiveUp, Retry
 from externalsecret.kubeapi import ApiRefusal, ApiRetry
@@ -65,6 +66,14 @@ def test_an_absent_secret_is_made_with_owner_and_label(shop: Shop) -> None:
     assert live.has_label()
     assert live.is_owned_by(ES)
     assert live.owned == {"password"}
+
+
+def test_a_write_is_logged_by_name_and_without_a_value(shop: Shop) -> None:
+    with capture_logs() as logs:
+        shop.write(change(password=b"s3cret"))
+        shop.write(change(password=b"n3w"))
+    written = {"event": "secret.written", "log_level": "info", "secret": "team/shop"}
+    assert logs == [{**written, "verb": "create"}, {**written, "verb": "patch"}]
 
 
 def test_type_labels_and_annotations_come_from_the_frame(shop: Shop) -> None:
