@@ -12,7 +12,6 @@ the version asked for. A key that is asked for again and again with nothing new 
 reads, and a fault of who waits is his own: neither is the end of the lane.
 """
 
-import random
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +21,14 @@ from itertools import islice
 import structlog
 
 from externalsecret.errors import HarkError, Retry, whereabouts
-from reconciler.backends import reasons
-from reconciler.backends.contract import Backend, CannotLook, Look, Read, Value, Versions
+from reconciler.backends.contract import Backend, CannotLook, Look, Read
 from reconciler.budget import Budget
 from reconciler.cache import Cache, satisfies
+from reconciler.keep import Keeper, version_in
 from reconciler.load import Load, Party, Slot, Waiting
 from reconciler.metrics import ReconcilerMetrics
+from reconciler.pause import Pause
 from reconciler.reads import Answer, Ask, Lane, Verb
-from reconciler.remade import SLACK_SECONDS
 
 log = structlog.get_logger()
 
@@ -40,7 +39,6 @@ Start = Callable[["LaneWork", str], None]
 FLIGHTS_PER_LANE = 4
 _PATHS_AT_ONCE = FLIGHTS_PER_LANE - 1
 _IDLE_SECONDS = 30.0
-_LONGEST_PAUSE = 20.0
 
 
 class LaneWork:
@@ -58,7 +56,7 @@ class LaneWork:
     ) -> None:
         self._lane = lane
         self._open_backend = open_backend
-        self._cache = cache
+        self._keeper = Keeper(lane, cache, metrics)
         self._metrics = metrics
         self._clock = clock
         self._start = start
@@ -71,8 +69,7 @@ class LaneWork:
         self._idle = 0
         self._is_closed = False
         self._budget = Budget()
-        self._pause_until = 0.0
-        self._failures = 0
+        self._pause = Pause(clock)
 
     def gather(self, asks: Sequence[Ask], party: Party) -> None:
         """Take asks on board."""
@@ -173,12 +170,12 @@ class LaneWork:
         """Seconds until there may be something to do although nobody says so."""
         now = self._clock()
         if self._next() is not None:
-            return max(0.001, self._pause_until - now)
+            return max(0.001, self._pause.until - now)
         waits = (self._budget.wait(slot, now) for slot in self._waiting)
         return min((max(0.001, wait) for wait in waits if wait > 0), default=_IDLE_SECONDS)
 
     def _may_depart(self) -> bool:
-        return self._next() is not None and self._clock() >= self._pause_until
+        return self._next() is not None and self._clock() >= self._pause.until
 
     def _next(self) -> Slot | None:
         """The first that may fly, pause aside."""
@@ -235,7 +232,7 @@ class LaneWork:
         with self._changed:
             self._paths -= load.is_path
             passing = [result for result in results.values() if isinstance(result, Retry)]
-            self._pace(passing)
+            self._pause.pace(passing)
             for slot, waiting in load.slots.items():
                 answer = Answer(results.get(slot[1]) or _unanswered(), load.began)
                 # The same may have departed once more meanwhile, for somebody who must know newer.
@@ -248,48 +245,13 @@ class LaneWork:
                         settled.append((party, slot, answer))
                     else:
                         self._waiting.setdefault(slot, Waiting()).asks.append((ask, party))
-                self._budget.brought(slot, _version_in(answer.result))
-                self._remember(slot, answer)
+                self._budget.brought(slot, version_in(answer.result))
+                self._keeper.keep(slot, answer)
             if self._waiting:
                 self._changed.notify()
             finished = [party for party, slot, answer in settled if _settle(party, slot, answer)]
         for party in finished:
             _tell(party)
-
-    def _remember(self, slot: Slot, answer: Answer) -> None:
-        try:
-            self._count(slot[0], answer)
-            if isinstance(answer.result, Versions) and answer.result.made is not None:
-                made = answer.began - answer.result.age
-                self._cache.outdate((self._lane, slot[1]), made - SLACK_SECONDS)
-            if _may_be_kept(answer.result):
-                self._cache.keep(slot[0], (self._lane, slot[1]), answer)
-            elif _has_vanished(answer.result):
-                self._cache.forget((self._lane, slot[1]))
-        except Exception as fault:  # noqa: BLE001 - who waits shall have the answer all the same
-            log.error("cache.fault", fault=whereabouts(fault))
-
-    def _pace(self, failures: Sequence[Retry]) -> None:
-        """Wait before the next flight after a passing failure, longer each time."""
-        if not failures:
-            self._failures = 0
-            return
-        self._failures += 1
-        asked = max((failure.after or 0.0) for failure in failures)
-        wait = min(_LONGEST_PAUSE, 0.2 * 2 ** min(self._failures, 10))
-        wait = max(asked, wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secrecy
-        self._pause_until = max(self._pause_until, self._clock() + wait)
-
-    def _count(self, verb: Verb, answer: Answer) -> None:
-        backend = self._lane.backend
-        if isinstance(answer.result, HarkError):
-            self._metrics.backend_failures.labels(backend, answer.result.reason).inc()
-        elif isinstance(answer.result, CannotLook):
-            self._metrics.backend_failures.labels(backend, "CannotLook").inc()
-        elif verb is Verb.READ:
-            self._metrics.value_reads.labels(backend).inc()
-        else:
-            self._metrics.looks.labels(backend).inc()
 
 
 def _settle(party: Party, slot: Slot, answer: Answer) -> bool:
@@ -305,23 +267,6 @@ def _tell(party: Party) -> None:
         party.done(party.answers)
     except Exception as fault:  # noqa: BLE001 - its text might quote a value
         log.error("answer.fault", fault=whereabouts(fault))
-
-
-def _version_in(result: Read | Look) -> str | None:
-    if isinstance(result, Versions):
-        return result.current
-    return result.version if isinstance(result, Value) else None
-
-
-def _has_vanished(result: Read | Look) -> bool:
-    return isinstance(result, HarkError) and result.reason == reasons.NOT_FOUND
-
-
-def _may_be_kept(result: Read | Look) -> bool:
-    """A refusal in whatever form is asked for anew: that it ends is announced nowhere."""
-    if isinstance(result, Versions):
-        return not result.gone
-    return not isinstance(result, HarkError)
 
 
 def _unanswered() -> Retry:
