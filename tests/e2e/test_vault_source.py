@@ -219,7 +219,7 @@ def test_a_listener_that_is_killed_between_look_and_note_loses_nothing(
     assert reconciler.metric(READS) == reads + 1
 
 
-def test_an_event_of_vault_enterprise_reaches_the_secret_without_waiting_for_a_look(
+def test_an_event_of_vault_enterprise_reaches_the_secret_and_a_lost_one_is_found_by_comparison(
     watch: VaultWatch, bao: Bao
 ) -> None:
     spine = watch.spine
@@ -229,13 +229,13 @@ def test_an_event_of_vault_enterprise_reaches_the_secret_without_waiting_for_a_l
     spine.await_data("app", app=b"one")
     with VaultEvents(bao.url) as events:
         made = bao.request("POST", "auth/token/create", {"policies": [watch.policy], "ttl": "1h"})
-        listener = watch.listener(
-            VAULT_ADDR=events.url,
-            VAULT_TOKEN=made["auth"]["client_token"],
-            HARK_VAULT_SOURCE="events",
-            HARK_VAULT_POLL_INTERVAL="1d",
-            HARK_VAULT_COMPARE_INTERVAL="1d",
-        )
+        env = {
+            "VAULT_ADDR": events.url,
+            "VAULT_TOKEN": made["auth"]["client_token"],
+            "HARK_VAULT_SOURCE": "events",
+            "HARK_VAULT_POLL_INTERVAL": "1d",
+        }
+        listener = watch.listener(**env, HARK_VAULT_COMPARE_INTERVAL="1d")
         events.await_open(1)
         # That which follows the opening of the socket was the last look for a day.
         looks = "hark_listener_vault_looks_total"
@@ -254,3 +254,19 @@ def test_an_event_of_vault_enterprise_reaches_the_secret_without_waiting_for_a_l
             "it is synced, and the note covered",
         )
         assert reconciler.metric(READS) == reads + 1
+        # Another one compares each second while its socket is open, and stays open.
+        listener.kill()
+        subscriptions = len(events.tokens)
+        env["HARK_VAULT_POLL_INTERVAL"] = "1s"
+        listener = watch.listener(**env, HARK_VAULT_COMPARE_INTERVAL="1s")
+        events.await_subscriptions(subscriptions + 1)
+        events.await_open(1)
+        # Those at its start and after the opening are over, so a later one finds it.
+        await_until(lambda: listener.metric(looks), lambda count: count >= 3, "it has looked")
+        assert listener.metric("hark_listener_vault_event_sockets") == 1
+        events.loses = True
+        watch.write("app", "three")
+        assert events.tell(said) == 0
+        spine.await_data("app", app=b"three")
+        assert reconciler.metric(READS) == reads + 2
+        assert len(events.tokens) == subscriptions + 1
