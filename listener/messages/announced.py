@@ -25,6 +25,7 @@ from externalsecret.identity import (
     vault,
 )
 from listener.messages.effect import checked
+from listener.messages.eventbridge import DERIVED
 from listener.messages.meaning import Change, ChangeEvent, Malformed, Meaning
 from listener.messages.untrusted import Json, canonical, json_object, number_of, section, text_of
 
@@ -63,7 +64,7 @@ def parse(body: str) -> Meaning:
         ChangeEvent(
             secret=secret,
             change=change,
-            id=_id(event),
+            id=_id(event, version),
             at=_time(event),
             version=version,
             label=_label(data, backend, version),
@@ -83,15 +84,17 @@ def _needed(data: Json, field: str) -> str:
     return found
 
 
-def _id(event: Json) -> str:
+def _id(event: Json, version: str | None) -> str:
     """CloudEvents wants source and id together to be unique. Whoever gives one id to several
-    changes is understood all the same where these differ in anything.
+    changes is understood all the same: by what these differ in, and where they have neither time
+    nor version, by when each was sent, which the listener adds to an id that is DERIVED.
     """
     source, given = text_of(event, "source"), text_of(event, "id")
     if not source or not given:
         raise Malformed("The event needs an id, a new one for each change, and a source.")
     told = canonical({"source": source, "time": event.get("time"), "data": section(event, "data")})
-    return f"{given}#{hashlib.sha256(told.encode('ascii')).hexdigest()[:12]}"
+    found = f"{given}#{hashlib.sha256(told.encode('ascii')).hexdigest()[:12]}"
+    return found if version or event.get("time") else DERIVED + found
 
 
 def _time(event: Json) -> str:

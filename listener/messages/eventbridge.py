@@ -43,7 +43,7 @@ API_CALL = "AWS API Call via CloudTrail"
 CLOUDTRAIL = frozenset({API_CALL, "AWS Service Event via CloudTrail"})
 
 DERIVED = "detail-sha256:"
-"""How the ids begin that were made from the detail because nothing carried one."""
+"""How the ids begin that do not tell two equal changes apart, as those made from the detail."""
 
 _SNS_HANDSHAKES = frozenset({"SubscriptionConfirmation", "UnsubscribeConfirmation"})
 _TEST_EVENTS = frozenset({"s3:TestEvent", "autoscaling:TEST_NOTIFICATION"})

@@ -25,6 +25,7 @@ from fakes.bodies import (
     unknown_fields,
 )
 from listener.messages import announced
+from listener.messages.eventbridge import DERIVED
 from listener.messages.meaning import Change, ChangeEvent, Malformed
 
 GUID = "0123456789abcdef0123456789abcdef"
@@ -129,6 +130,18 @@ def test_one_id_for_several_changes_tells_them_apart_all_the_same() -> None:
     assert heard(one).id == heard(dict(reversed(one.items()))).id
     assert heard(one).id != heard(other).id
     assert heard(one).id != heard({**one, "time": "2026-11-23T10:00:01Z"}).id
+
+
+@pytest.mark.parametrize(
+    ("time", "version", "is_derived"),
+    [("", "", True), (None, 0, True), ("2026-11-23T10:00:00Z", "", False), ("", 4, False)],
+)
+def test_an_id_that_tells_no_change_from_the_next_asks_for_the_time_of_sending(
+    time: str | None, version: str | int, *, is_derived: bool
+) -> None:
+    data = {"version": version} if version else {}
+    told = {**event(backend="vault", key="a/data/b", **data), "time": time}
+    assert heard(told).id.startswith(DERIVED) is is_derived
 
 
 @pytest.mark.parametrize(
