@@ -190,6 +190,10 @@ class World:
 
     def _crash_reconciler(self) -> None:
         assert not self.reconciler.faults()
+        for es, manifest in self._objects():
+            if es.refresh():
+                # Nobody remembers what was read for it.
+                self._asked.update(map(_slot, manifest.references))
         self._crashes["reconciler"] += 1
         self.reconciler = self._new_reconciler()
 
@@ -444,8 +448,8 @@ class World:
 
     def _check_reads(self) -> None:
         """One read for each version that was current; one more for each failed or stale answer,
-        for each end of the process (its cache is gone), for each refresh and each note that comes
-        before it is served, and for each spec that begins to read it after a sweep (which lets the
+        for each end of the process (its cache is gone), for each refresh and each note or end of
+        the process that comes before it is served, and for each spec that begins to read it after a sweep (which lets the
         cache forget what nobody reads).
         """
         for account in self.accounts.open.values():
