@@ -449,8 +449,8 @@ class World:
     def _check_reads(self) -> None:
         """One read for each version that was current; one more for each failed or stale answer,
         for each end of the process (its cache is gone), for each refresh and each note or end of
-        the process that comes before it is served, and for each spec that begins to read it after a sweep (which lets the
-        cache forget what nobody reads).
+        the process that comes before it is served, and for each spec that begins to read it after a
+        sweep (which lets the cache forget what nobody reads).
         """
         for account in self.accounts.open.values():
             for entry, reads in account.reads.items():
