@@ -44,7 +44,12 @@ class Cloud:
             "HARK_AZURE_STORAGE_VISIBILITY_TIMEOUT": "2s",
             "HARK_AZURE_STORAGE_POISON_AFTER": "1",
         }
-        self.reading = {**azure.env(), **azure.client_env()}
+        # What a note without a version asks for is looked at three times.
+        quick = {"HARK_REREAD_DELAYS": "100ms,200ms,3s,8s,20s,35s"}
+        self.reading = {**azure.env(), **azure.client_env(), **quick}
+
+        self.listener: HarkProcess
+        """Where all tests of a process share one."""
 
     def close(self) -> None:
         self.queues.close()
@@ -142,7 +147,7 @@ def running(
     folder: Path = tmp_path_factory.mktemp("azure")
     with AzureDouble(folder) as azure, whole_product(served_cluster, moto) as whole:
         cloud = Cloud(whole, azure, azurite)
-        cloud.start()
+        cloud.listener = cloud.start()
         yield cloud
         cloud.close()
 
@@ -190,6 +195,35 @@ def test_the_secret_of_a_certificate_follows_its_certificate(running: Cloud) -> 
     version = running.azure.vaults.put(vault, "tls", "second")
     running.queues.send(json.dumps(event_of(vault, "tls", version, "Certificate")))
     running.spine.await_data(name, tls=b"second")
+
+
+def test_an_expiry_is_said_when_it_has_come_and_costs_no_value(running: Cloud) -> None:
+    vault = running.vault()
+    name = running.serve(vault, "db")
+    ignored = running.listener.metric("hark_listener_messages_ignored_total")
+    said = event_of(vault, "db", "")
+    running.queues.send(json.dumps({**said, "eventType": "Microsoft.KeyVault.SecretNearExpiry"}))
+    await_until(
+        lambda: running.listener.metric("hark_listener_messages_ignored_total"),
+        lambda count: count > ignored,
+        "that it expires soon is ignored, and counted",
+    )
+    running.await_worked_off()
+    (entry,) = running.spine.status(name)["keys"].values()
+    assert not entry.get("heard")
+
+    running.azure.vaults.change(vault, "db", expires=1_000_000_000)
+    expired = {**said, "id": "e2", "eventType": "Microsoft.KeyVault.SecretExpired"}
+    running.queues.send(json.dumps(expired))
+    ready = running.spine.await_reason(name, "SecretExpired")
+    assert ready["status"] == "True"
+    await_until(
+        lambda: [reason for reason, _ in running.spine.events(name)],
+        lambda reasons: "SecretExpired" in reasons,
+        "an Event says so",
+    )
+    assert running.reads(vault) == 1
+    assert running.spine.data(name) == {"db": b"first"}
 
 
 def test_the_same_name_in_another_vault_is_left_alone(running: Cloud) -> None:
