@@ -113,7 +113,8 @@ class World:
         for held in self.fake.request("GET", _LISTED)["items"]:
             self._suspend(held, wanted=False)
         self._drain()
-        for _ in range(4):
+        # A message that is delivered again late may leave a note that is looked at three times.
+        for _ in range(6):
             # Longer than any backoff.
             self.clock.seconds += 1000.0
             self.queue.expire()
