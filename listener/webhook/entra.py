@@ -74,6 +74,8 @@ class EntraTokens:
         application = claims.get("azp") or claims.get("appid")
         if not isinstance(application, str) or not self._knows(application):
             raise NotAllowed("The token's application is not among the callers.")
+        if claims.get("scp"):
+            raise NotAllowed("The token is of a user; show one of the application's own.")
         roles = claims.get("roles")
         if not isinstance(roles, list) or self._wanted.role not in roles:
             raise NotAllowed(
@@ -86,7 +88,7 @@ class EntraTokens:
             raise NotProven("Show a token of Entra ID in the header Authorization: Bearer.")
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, RecursionError):
             raise NotProven("The bearer token is no token of Entra ID.") from None
         key = self._keys.get(str(header.get("kid") or ""))
         try:

@@ -24,6 +24,7 @@ from cheroot.ssl import Adapter
 from cheroot.wsgi import Server
 
 from externalsecret.errors import GiveUp
+from listener.webhook import reading
 
 log = structlog.get_logger()
 
@@ -78,7 +79,13 @@ class _Request(HTTPRequest):
                 connected.do_handshake()
             except (OSError, ValueError) as error:
                 raise FatalSSLAlert(*error.args) from None
+        self.conn.rfile.hurry(reading.HEAD_SECONDS)
+        self.header_reader = reading.Headers()
         super().parse_request()
+        self.conn.rfile.hurry(reading.REST_SECONDS)
+        if self.ready and not self.inheaders.get(b"Content-Length", b"0").isdigit():
+            self.ready = False
+            self.simple_response("400 Bad Request", "Content-Length must be a number.")
         if self.ready and self.chunked_read and b"Content-Length" in self.inheaders:
             # A proxy in front may believe the other one, and take a part of this for the next.
             self.ready = False
@@ -88,6 +95,7 @@ class _Request(HTTPRequest):
         """Chunks that nobody read must not be taken for the next request."""
         if self.chunked_read and not self.rfile.closed:
             self.close_connection = True
+        self.conn.rfile.hurry(reading.UNREAD_SECONDS)
         super().send_headers()
 
     def simple_response(self, status: str, msg: str = "") -> None:
@@ -106,6 +114,14 @@ class _Request(HTTPRequest):
 
 class _Connection(HTTPConnection):
     RequestHandlerClass = _Request
+
+    def __init__(self, server: Any, sock: Any, makefile: Any = MakeFile) -> None:
+        def made(connected: Any, mode: str, size: int) -> Any:
+            if "r" in mode:
+                return reading.Reader(connected, size)
+            return makefile(connected, mode, size)
+
+        super().__init__(server, sock, made)
 
 
 class _Server(Server):

@@ -89,6 +89,7 @@ def test_a_good_token_names_its_application_in_both_versions(desk: Desk) -> None
         ({"appid": "other"}, NotAllowed, "callers"),
         ({"appid": None}, NotAllowed, "callers"),
         ({"appid": [APPLICATION]}, NotAllowed, "callers"),
+        ({"scp": "user_impersonation"}, NotAllowed, "of a user"),
         ({"roles": ["other"]}, NotAllowed, "role"),
         ({"roles": ROLE}, NotAllowed, "role"),
         ({"roles": None}, NotAllowed, "role"),
@@ -101,7 +102,12 @@ def test_a_token_that_says_anything_wrong_is_refused(
         desk.caller(desk.azure.entra.sign(claims(**wrong)))
 
 
-@pytest.mark.parametrize("token", ["", "a.b.c", "x" * 20_000, "\u00e4.\u00e4.\u00e4"])
+NESTED = urlsafe_b64encode(b"[" * 9_000).decode()
+
+
+@pytest.mark.parametrize(
+    "token", ["", "a.b.c", "x" * 20_000, "\u00e4.\u00e4.\u00e4", f"{NESTED}.e30.e30"]
+)
 def test_what_is_no_token_is_refused(desk: Desk, token: str) -> None:
     with pytest.raises(NotProven):
         desk.caller(token)
