@@ -43,10 +43,11 @@ lock: .venv/project ## Pin what pyproject.toml asks for (UPGRADE=1 takes the new
 		--output-file requirements/dev.txt
 	@$(COMPILE) --group venv --output-file requirements/venv.txt
 
-tools: programs ## Provide a Kubernetes control plane, queues and what templates need (once per machine)
+tools: programs ## Provide a Kubernetes control plane, queues, helm and what templates need (once per machine)
 	@$(BIN)/python -m reconciler.provide
 	@$(BIN)/python -m testbed.azurite >/dev/null
 	@$(BIN)/python -m testbed.pubsub >/dev/null
+	@$(BIN)/python -m testbed.helm >/dev/null
 
 programs: .venv/project
 	@$(BIN)/python -m testbed.binaries

@@ -207,10 +207,13 @@ class Installation:
         server: str | None = None,
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] | None = None,
+        account: str | None = None,
     ) -> HarkProcess:
-        """Start a half. `server` stands for the API server's own address (a proxy)."""
+        """Start a half. `server` stands for the API server's own address (a proxy), `account` for
+        the ServiceAccount hark-HALF.
+        """
         kubeconfig = self._cluster.service_account_kubeconfig(
-            self._namespace, f"hark-{half}", server=server
+            self._namespace, account or f"hark-{half}", server=server
         )
         self._started += 1
         name = f"{half}-{self._started}"

@@ -1,5 +1,6 @@
 """The chart without a cluster: what it says of wrong values, and what it renders."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -210,3 +211,12 @@ def test_files_are_mounted_for_whoever_needs_them(helm: Helm) -> None:
     assert {one["mountPath"] for one in container(objects, "reconciler")["volumeMounts"]} == of_both
     callers = yaml.safe_load(objects["ConfigMap", "hark-listener-webhook"]["data"]["callers.yaml"])
     assert callers == EVERYTHING["sources"]["webhook"]["callers"]
+
+
+def test_the_values_of_the_readme_are_taken(helm: Helm) -> None:
+    text = (CHART / "README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    objects = rendered(helm, yaml.safe_load(shown))
+    assert "HARK_SQS_QUEUE_URLS" in environment(objects, "listener")
+    role = objects["ServiceAccount", "hark-reconciler"]["metadata"]["annotations"]
+    assert role == {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/hark-reconciler"}
