@@ -85,6 +85,7 @@ class WebhookPlan:
             patience=self.patience,
             most_events=self.most_events,
             most_requests=_MOST_REQUESTS,
+            is_ending=surroundings.stop.is_set,
         )
         requests = surroundings.metrics.webhook_requests
         desk = Desk(

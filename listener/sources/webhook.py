@@ -77,15 +77,19 @@ class WebhookSource:
         patience: float,
         most_events: int,
         most_requests: int,
+        is_ending: Callable[[], bool] = lambda: False,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """An offer waits `patience` seconds at most."""
+        """An offer waits `patience` seconds at most. Where `is_ending`, nothing is received any
+        more, so that new offers are refused at once, while what was received is still noted.
+        """
         self.name = name
         self.port = 0
         """Where it is served, once it is."""
         self._patience = patience
         self._most_events = most_events
         self._most_requests = most_requests
+        self._is_ending = is_ending
         self._now = now
         self._changed = threading.Condition()
         self._waiting: deque[Delivery] = deque()
@@ -103,7 +107,8 @@ class WebhookSource:
         offer = _Offer()
         with self._changed:
             is_full = len(self._offers) + len(posted) > self._most_events
-            if is_full or self._is_closed or self._requests >= self._most_requests:
+            is_over = self._is_closed or self._is_ending()
+            if is_full or is_over or self._requests >= self._most_requests:
                 return Outcome.BUSY
             self._requests += 1
             for one in posted:

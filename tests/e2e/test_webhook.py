@@ -1,75 +1,17 @@
 """The webhook through the whole product: announcements become Secrets, and none is lost."""
 
-import http.client
-import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from externalsecret import definitions
-from testbed.actions import hang_up
+from testbed.actions import hang_up, hold_until
 from testbed.cluster import Cluster
-from testbed.installation import HarkProcess, grant
 from testbed.proxy import WireProxy
-from testbed.request import Request
+from testbed.request import Request, any_request, calls
+from worlds.pipeline import Pipeline
 from worlds.spine import Spine, await_until, unique
-from worlds.webhook import announcement
-
-AUDIENCE = "hark-webhook"
-
-
-class Pipeline:
-    """A product whose changes are announced by a pipeline, with its ServiceAccount's token."""
-
-    def __init__(self, spine: Spine, folder: Path) -> None:
-        self.spine = spine
-        grant(spine.cluster, "listener", definitions.tokenreview_rights(), spine.namespace)
-        callers = folder / "callers.yaml"
-        callers.write_text(
-            f"- serviceAccount: {spine.namespace}/pipeline\n"
-            f"  announces: [{{backend: secretsManager, region: {spine.region}}}]\n"
-        )
-        self.token = spine.cluster.service_account_token(spine.namespace, "pipeline", AUDIENCE)
-        self.environment = {
-            "DISABLE_POLLING": "",
-            "HARK_SQS_QUEUE_URLS": "",
-            "HARK_WEBHOOK_PORT": "0",
-            "HARK_WEBHOOK_AUTH": "token-review",
-            "HARK_WEBHOOK_AUDIENCE": AUDIENCE,
-            "HARK_WEBHOOK_CALLERS": str(callers),
-        }
-        spine.reconciler(environment=self.environment)
-
-    def listener(self, **options: Any) -> HarkProcess:
-        return self.spine.listener(environment=self.environment, **options)
-
-    def synced(self, name: str) -> None:
-        self.spine.create(name, "first")
-        self.spine.apply(name, {"data": [{"key": name, "name": "entry"}]})
-        self.spine.await_data(name, entry=b"first")
-
-    def change(self, name: str, value: str) -> dict[str, Any]:
-        """Write a version; its announcement, for nobody yet."""
-        version = self.spine.change(name, value)
-        return announcement(
-            name, version=version, backend="secretsManager", region=self.spine.region
-        )
-
-    def post(self, listener: HarkProcess, event: dict[str, Any]) -> int:
-        """The status of the answer; 0 where there is none."""
-        connection = http.client.HTTPConnection("127.0.0.1", _port(listener), timeout=60)
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
-        try:
-            connection.request("POST", "/v1/changes", json.dumps(event), headers)
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            return 0
-        finally:
-            connection.close()
-
-    def post_until_taken(self, listener: HarkProcess, event: dict[str, Any]) -> None:
-        await_until(lambda: self.post(listener, event), lambda code: code == 200, "it is taken")
 
 
 @pytest.fixture
@@ -113,8 +55,50 @@ def test_what_was_not_answered_when_the_listener_was_killed_is_sent_again(
     pipeline.spine.await_data(name, entry=b"second")
 
 
-def _port(listener: HarkProcess) -> int:
-    def opened() -> list[int]:
-        return [one["port"] for one in listener.events() if one["event"] == "webhook.open"]
+def test_while_the_api_server_is_away_callers_are_asked_to_come_again_and_nothing_is_lost(
+    pipeline: Pipeline, cluster: Cluster
+) -> None:
+    name = unique("db")
+    with WireProxy(cluster.url, cluster.ca_file) as proxy:
+        listener = pipeline.listener(server=proxy.url)
+        pipeline.synced(name)
+        away = proxy.when(any_request, hang_up, times=None)
+        proxy.cut_connections()
+        event = pipeline.change(name, "second")
+        # Nobody can tell now whose token it is.
+        assert pipeline.answer(listener, event) == (503, "5")
+        away.retire()
+        pipeline.post_until_taken(listener, event)
+        # The token was looked at a moment ago; the answer waits for the note, while that is tried.
+        is_note = calls("PATCH", f"/{name}/status")
+        away = proxy.when(is_note, hang_up, times=None)
+        written = proxy.count(is_note)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(pipeline.post, listener, pipeline.change(name, "third"))
+            proxy.wait_for(is_note, count=written + 1)
+            assert not answer.done()
+            away.retire()
+            assert answer.result() == 200
+        pipeline.spine.await_data(name, entry=b"third")
 
-    return await_until(opened, bool, "the webhook is open")[0]
+
+def test_what_is_under_way_at_the_end_is_noted_and_answered(
+    pipeline: Pipeline, cluster: Cluster
+) -> None:
+    name = unique("db")
+    released = threading.Event()
+    is_note = calls("PATCH", f"/{name}/status")
+    with WireProxy(cluster.url, cluster.ca_file) as proxy, ThreadPoolExecutor(2) as pool:
+        listener = pipeline.listener(server=proxy.url)
+        pipeline.synced(name)
+        proxy.when(is_note, hold_until(released))
+        event = pipeline.change(name, "second")
+        answer = pool.submit(pipeline.post, listener, event)
+        proxy.wait_for(is_note)
+        end = pool.submit(listener.terminate)
+        await_until(listener.text, lambda text: "half.stopping" in text, "it is ending")
+        assert pipeline.post(listener, event) == 503, "who comes now has to come again"
+        released.set()
+        assert end.result() == 0
+        assert answer.result() == 200
+    pipeline.spine.await_data(name, entry=b"second")

@@ -316,6 +316,16 @@ def test_who_waits_at_the_end_is_told_to_come_again_and_nobody_listens_then(
     hook.source.close()
 
 
+def test_who_comes_while_the_last_is_noted_is_told_to_come_again_at_once(open_hook: Open) -> None:
+    hook = open_hook()
+    answer = in_thread(lambda: hook.post(announcement("secret/data/app")))
+    held = hook.source.receive()
+    hook.stop.set()
+    assert hook.post(announcement("secret/data/app")).status == 503
+    hook.source.ack(held)
+    assert answer.result().status == 200
+
+
 # What is told and what is not.
 
 
