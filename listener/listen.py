@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import structlog
 
-from externalsecret.errors import HarkError
+from externalsecret.errors import HarkError, Retry
 from listener.ear import Ear
 from listener.hear import Fate, Hearer, Parse
 from listener.hold import Hold
@@ -29,6 +29,8 @@ log = structlog.get_logger()
 MOST_HELD = 500
 """Messages in hand at once per source: what a crash makes the queue deliver again."""
 _LONGEST_BACKOFF = 30.0
+_LONGEST_ASKED = 300.0
+"""So long at most a source may have us wait by its Retry-After."""
 _PAUSE = 0.2
 _HEAD_START = 0.001
 
@@ -126,6 +128,8 @@ class Listener:
         failures = self._health.failed(error)
         delay = min(_LONGEST_BACKOFF, 0.5 * 2 ** min(failures, 10))
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
+        if isinstance(error, Retry):
+            delay = max(delay, min(_LONGEST_ASKED, error.after or 0.0))
         log.warning(
             "source.failed", source=self._source.name, error=str(error), retry_in=round(delay, 1)
         )

@@ -75,6 +75,8 @@ class VaultSource:
     def receive(self) -> Sequence[Delivery]:
         """What is at hand, else what the next few looks bring; waits for half a second at most."""
         if not self._leads():
+            # What a socket heard while it was being closed is the next leader's.
+            self._inbox.clear()
             self._inbox.take(0, _GLANCE)
             return ()
         ready = self._inbox.take(_MOST)
@@ -108,6 +110,8 @@ class VaultSource:
 
     def hear(self, body: str, namespace: str) -> None:
         """A message of an event socket's."""
+        if not self._is_leader():
+            return
         identity = hashlib.sha256(body.encode("utf-8", "backslashreplace")).hexdigest()
         about = {NAMESPACE: namespace, BASE: self._base}
         if not self._inbox.put(f"event:{identity}", body, about):

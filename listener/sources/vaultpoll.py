@@ -6,16 +6,17 @@ same time; the first key-value engine, which has no metadata, and dynamic creden
 the reconciler.
 
 Guarantees: a path that may not be looked at is counted, and said once to each of its readers, not
-every round. Where Vault itself is away, or refuses the login, it raises, and begins another round
-as soon as this one is over. Does not remember what it told: the ledgers know, or the message comes
-again.
+every round. Where Vault itself is away, or refuses the login, it raises, and where a whole round
+got no answer it begins another as soon as its caller has waited. Paths that get no answer while
+others do are counted, and looked at in the next round. Does not remember what it told: the ledgers
+know, or the message comes again.
 """
 
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from externalsecret.dialect.vault import V2
@@ -64,6 +65,8 @@ class VaultPoll:
         self._began = float("-inf")
         self._spread = 1.0
         self._is_hasty = False
+        self._has_answer = False
+        """Whether anything was answered in this round."""
         self._states: dict[str, str] = {}
         self._told: set[tuple[Key, str]] = set()
         self._empty: set[tuple[Key, str]] = set()
@@ -101,9 +104,13 @@ class VaultPoll:
         looks = self._eyes.look(batch) if batch else {}
         failures = [look for look in looks.values() if isinstance(look, HarkError)]
         self._metrics.vault_looks.labels("failed").inc(len(failures))
+        self._has_answer = self._has_answer or len(failures) < len(batch)
         if batch and len(failures) == len(batch):
-            self._is_hasty = True
-            raise _told_as_ours(failures[0])
+            if not self._has_answer:
+                self._is_hasty = self._is_hasty or not self._open
+                raise _told_as_ours(_longest(failures))
+            if len(batch) == BATCH:
+                raise _told_as_ours(_longest(failures))
         found: list[News] = []
         for reference in batch:
             look = looks[reference.entry]
@@ -114,6 +121,7 @@ class VaultPoll:
 
     def _begin(self) -> None:
         self._is_hasty = False
+        self._has_answer = False
         self._began = self._clock()
         self._spread = 1.0 + _SPREAD * (self._jitter() * 2.0 - 1.0)
         wanted: dict[tuple[str, str], Reference] = {}
@@ -121,8 +129,19 @@ class VaultPoll:
             if reference.scope == V2:
                 wanted.setdefault((reference.secret.name, reference.selector.value), reference)
         self._open.extend(wanted.values())
+        self._forget_the_gone()
         known = {reference.entry for reference in self._open}
         self._states = {entry: state for entry, state in self._states.items() if entry in known}
+
+    def _forget_the_gone(self) -> None:
+        """Objects come and go; only what is read now may be remembered."""
+        places = {
+            (reader.key, reference.entry)
+            for reference in self._open
+            for reader in self._index.readers(reference)
+        }
+        self._told &= places
+        self._empty &= places
 
     def _take(self, reference: Reference, look: Sight | Unseen) -> list[News]:
         readers = self._index.readers(reference)
@@ -153,6 +172,11 @@ class VaultPoll:
         states = list(self._states.values())
         for state in ("watched", "gone", "denied"):
             self._metrics.vault_paths.labels(state).set(states.count(state))
+
+
+def _longest(failures: Sequence[HarkError]) -> HarkError:
+    """The one that asks for the longest wait."""
+    return max(failures, key=lambda one: (one.after or 0.0) if isinstance(one, Retry) else 0.0)
 
 
 def _told_as_ours(error: HarkError) -> HarkError:

@@ -18,14 +18,15 @@ are those of the environment.
 import random
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
 import structlog
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, reconnect
 
 from externalsecret.errors import GiveUp, HarkError, Retry
 from externalsecret.redacted import Redacted
@@ -38,6 +39,8 @@ _TYPES = "kv*"
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _HOPELESS_WAIT = 600.0
+_STEADY_SECONDS = 60.0
+"""A socket that was open as long did not fail: its end is the first failure of another."""
 
 
 class Door(Protocol):
@@ -74,8 +77,11 @@ class EventSocket:
         metrics: ListenerMetrics,
         may_listen: Callable[[], bool],
         stop: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`namespace`: whole, "" for the root's."""
+        self._clock = clock
+        self._opened_at = 0.0
         self._door = door
         self._namespace = namespace
         self._ears = ears
@@ -94,7 +100,7 @@ class EventSocket:
                 self._listen()
                 failures = 0
             except HarkError as error:
-                failures = 1 if self._was_open() else failures + 1
+                failures = 1 if self._was_steady() else failures + 1
                 self._complain(error, failures)
             finally:
                 self._close()
@@ -104,6 +110,7 @@ class EventSocket:
         token = self._door.token()
         with self._open(token) as socket:
             self.is_open = True
+            self._opened_at = self._clock()
             self._metrics.vault_sockets.inc()
             log.info("vault.events", namespace=self._namespace, state="open")
             self._ears.opened()
@@ -132,29 +139,26 @@ class EventSocket:
             headers["X-Vault-Namespace"] = self._namespace
         problem: HarkError
         try:
-            opened = connect(
+            return _Straight(
                 f"{self._door.address}/sys/events/subscribe/{_TYPES}?json=true",
                 additional_headers=headers,
                 ssl=self._door.trust(),
                 compression=None,
                 close_timeout=1.0,
-            )
+            ).connect()
         except InvalidStatus as refused:
             problem = _refused(refused.response.status_code)
-        except (OSError, InvalidHandshake) as broken:
+        except (OSError, WebSocketException) as broken:
             problem = Retry(
                 f"Vault's event notifications cannot be reached ({type(broken).__name__}): check "
                 "VAULT_ADDR, VAULT_CACERT, and whether what lies in between passes WebSockets on.",
                 reason="EventsUnreachable",
             )
-        else:
-            assert isinstance(opened, ClientConnection)  # noqa: S101 - `connect` may give more
-            return opened
         # Out here, so that what the SDK raised, which holds the request, is not shown with it.
         raise problem
 
-    def _was_open(self) -> bool:
-        return self.is_open
+    def _was_steady(self) -> bool:
+        return self.is_open and self._clock() - self._opened_at >= _STEADY_SECONDS
 
     def _close(self) -> None:
         if self.is_open:
@@ -177,6 +181,14 @@ class EventSocket:
         self._stop.wait(wait)
 
 
+class _Straight(reconnect):
+    """Follows no redirect: the token in the headers is for nobody else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take the answer for what it is."""
+        return exc
+
+
 def _refused(status: int) -> HarkError:
     polls = "What they would tell is found by polling the metadata."
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
@@ -191,6 +203,13 @@ def _refused(status: int) -> HarkError:
             "listener's role to read sys/events/subscribe/kv*, and to list and subscribe the paths "
             f"of the secrets. {polls}",
             reason="EventsDenied",
+        )
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return Retry(
+            f"Vault redirects (HTTP status {status}) who asks for its event notifications, which "
+            f"is not followed, since it might lead the token astray: let VAULT_ADDR name the "
+            f"active node. {polls}",
+            reason="EventsRedirected",
         )
     return Retry(
         f"Vault answered with HTTP status {status} where its event notifications are asked for: "
