@@ -21,6 +21,7 @@ HEAD_SECONDS = 10.0
 REST_SECONDS = 30.0
 UNREAD_SECONDS = 5.0
 """For what nobody wants to read, but must be taken so that the sender sees his answer."""
+_LONGEST_LINE = 1024
 _ONCE = (b"Content-", b"Transfer-Encoding", b"Host", b"Authorization", b"X-Hark-", b"Aeg-", b"Ce-")
 
 
@@ -34,6 +35,10 @@ class Reader(StreamReader):
     def hurry(self, seconds: float) -> None:
         """What is read from now on must arrive within `seconds`."""
         self._raw.until = time.monotonic() + seconds
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """A line, or as much of it as anybody needs: that before a chunk may be of any length."""
+        return super().readline(_LONGEST_LINE if size is None or size < 0 else size)
 
 
 class _Deadline(socket.SocketIO):

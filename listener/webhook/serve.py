@@ -86,16 +86,24 @@ class _Request(HTTPRequest):
         if self.ready and not self.inheaders.get(b"Content-Length", b"0").isdigit():
             self.ready = False
             self.simple_response("400 Bad Request", "Content-Length must be a number.")
-        if self.ready and self.chunked_read and b"Content-Length" in self.inheaders:
+        if self.ready and b"Transfer-Encoding" in self.inheaders and not self._has_chunks_alone():
             # A proxy in front may believe the other one, and take a part of this for the next.
             self.ready = False
             self.simple_response("400 Bad Request", "Send one of Content-Length and chunks.")
+        if self.chunked_read:
+            # Where chunks end, another server may see another end: nothing may follow them.
+            self.close_connection = True
+
+    def _has_chunks_alone(self) -> bool:
+        coding = self.inheaders[b"Transfer-Encoding"].lower()
+        is_new = self.response_protocol == "HTTP/1.1"
+        return is_new and coding == b"chunked" and b"Content-Length" not in self.inheaders
 
     def send_headers(self) -> None:
-        """Chunks that nobody read must not be taken for the next request."""
-        if self.chunked_read and not self.rfile.closed:
-            self.close_connection = True
+        """Whoever sent chunks has not seen his answer while something of them is not read."""
         self.conn.rfile.hurry(reading.UNREAD_SECONDS)
+        if self.chunked_read and self.rfile.closed:
+            self.conn.rfile.readline()
         super().send_headers()
 
     def simple_response(self, status: str, msg: str = "") -> None:

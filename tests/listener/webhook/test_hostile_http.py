@@ -33,6 +33,8 @@ def answer(hook: Hook, *headers: str, body: bytes = BODY) -> bytes:
         (TOKEN, "Content-Length: 3", f" {len(BODY)}"),
         (TOKEN, "Content-Length : 3", LENGTH),
         (TOKEN, LENGTH, "Transfer-Encoding: chunked"),
+        (TOKEN, "Transfer-Encoding: ,"),
+        (TOKEN, "Transfer-Encoding: chunked, chunked"),
         (TOKEN, TOKEN, LENGTH),
         (TOKEN, LENGTH, "X-Other: a", "\tb"),
     ],
@@ -42,6 +44,27 @@ def test_what_two_servers_may_read_in_two_ways_is_refused(
 ) -> None:
     assert answer(hook, *headers).startswith(b"HTTP/1.1 400 ")
     assert not hook.heard
+
+
+@pytest.mark.parametrize(
+    ("version", "body"),
+    [
+        ("1.1", b"-1\r\n"),
+        ("1.1", b"0\r\n\r\n"),
+        ("1.1", b"f" * 2000 + b"\r\n"),
+        ("1.0", b""),
+    ],
+    ids=["negative", "empty", "a size without end", "of another time"],
+)
+def test_nothing_that_follows_chunks_is_a_request(hook: Hook, version: str, body: bytes) -> None:
+    head = f"POST /v1/changes HTTP/{version}\r\nHost: hark\r\n{TOKEN}\r\n".encode()
+    kind = b"Content-Type: application/json\r\nConnection: Keep-Alive\r\n"
+    smuggled = head.replace(b"changes", b"nowhere") + b"\r\n"
+    with socket.create_connection(("127.0.0.1", hook.source.port), timeout=60) as connection:
+        connection.sendall(head + kind + b"Transfer-Encoding: chunked\r\n\r\n" + body + smuggled)
+        told = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert told.split()[1] in {b"400", b"413"}
+    assert told.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_header_with_an_underscore_is_not_taken_for_another(hook: Hook) -> None:
