@@ -98,10 +98,13 @@ def _scope(where: str, scope: Any) -> Scope:
     backend = BACKENDS[scope["backend"]]
     parts = {name: value for name, value in scope.items() if name != "backend"}
     known = _FIELDS[backend]
-    if not set(parts) <= known or not all(isinstance(part, str) for part in parts.values()):
+    # An empty part, as a template leaves it, would exclude nothing.
+    are_told = all(isinstance(part, str) and part.strip() for part in parts.values())
+    if not set(parts) <= known or not are_told:
         raise _wrong(
-            f"{where} may have {', '.join(sorted(known))} beside backend, each a text (an account "
-            "in quotes, so that YAML does not read a number)."
+            f"{where} may have {', '.join(sorted(known))} beside backend, each a text that is not "
+            "empty (an account in quotes, so that YAML does not read a number). Leave out what "
+            "shall exclude nothing."
         )
     return Scope(
         backend,

@@ -1,5 +1,6 @@
 """Who may announce what."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from externalsecret.identity import (
     vault,
 )
 from listener.webhook.callers import Callers, read_callers
-from worlds.webhook import BEARER, Hook, announcement, grid_event
+from worlds.webhook import BEARER, CLOUD_EVENTS, Hook, announcement, grid_event
 
 REGION = {"region": "eu-west-1"}
 ACCOUNT = {"account": "111122223333"}
@@ -102,6 +103,8 @@ def test_a_scope_covers_what_names_each_of_its_parts(
         "- secret: ci\n  announces: [{backend: other}]",
         "- secret: ci\n  announces: [{backend: vault, region: eu-west-1}]",
         "- secret: ci\n  announces: [{backend: secretsManager, account: 111122223333}]",
+        "- secret: ci\n  announces: [{backend: secretsManager, account: ''}]",
+        "- secret: ci\n  announces: [{backend: azureKeyVault, keyVaultName: ' '}]",
         "- secret: ci\n  announces: [{backend: vault}]\n" * 2,
     ],
 )
@@ -125,6 +128,15 @@ def test_a_change_outside_of_the_scopes_refuses_the_whole_request(
     answer = hook.post(announcement("secret/data/app"), other)
     assert answer.status == 403
     assert not hook.heard
+
+
+def test_of_a_field_that_stands_twice_the_one_is_heard_that_was_judged(hook: Hook) -> None:
+    within, without = announcement("secret/data/app"), announcement("sys/data/other")
+    for first, last, status in ((without, within, 200), (within, without, 403)):
+        twice = f'{{"data": {json.dumps(first["data"])}, {json.dumps(last)[1:]}'
+        headers = {**BEARER, "Content-Type": CLOUD_EVENTS}
+        assert hook.request("POST", "/v1/changes", twice.encode(), headers).status == status
+    assert hook.heard == ["secret/data/app"]
 
 
 def test_event_grid_is_bound_to_scopes_too(hook: Hook) -> None:

@@ -131,6 +131,37 @@ def test_no_algorithm_but_rs256_is_taken(desk: Desk) -> None:
             desk.caller(token)
 
 
+def test_a_minute_by_which_clocks_differ_is_borne_and_no_more(desk: Desk) -> None:
+    now = int(time.time())
+    sign = desk.azure.entra.sign
+    assert desk.caller(sign(claims(exp=now - 30))) == APPLICATION
+    assert desk.caller(sign(claims(nbf=now + 30))) == APPLICATION
+    for wrong in ({"exp": now - 61}, {"nbf": now + 120}):
+        with pytest.raises(NotProven):
+            desk.caller(sign(claims(**wrong)))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "RS256", "kid": ["one"]},
+        {"alg": "RS256", "kid": "../../etc/passwd"},
+        {"alg": "RS256", "kid": "one", "b64": False, "crit": ["b64"]},
+        {"alg": "ES256", "kid": "one", "jwk": {"kty": "oct", "k": "AA"}},
+        {"alg": ["RS256"], "kid": "one"},
+        {"kid": "one"},
+        ["RS256"],
+    ],
+)
+def test_a_header_that_tells_another_way_of_checking_is_refused(desk: Desk, header: Any) -> None:
+    _, said, signature = desk.azure.entra.sign(claims()).split(".")
+    head = urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    with pytest.raises(NotProven):
+        desk.caller(f"{head}.{said}.{signature}")
+    with pytest.raises(NotProven):
+        desk.caller(f"{head}.{said}.")
+
+
 def test_a_new_key_is_fetched_and_a_flood_of_unknown_ones_is_not(desk: Desk) -> None:
     sign = desk.azure.entra.sign
     desk.caller(sign(claims()))
