@@ -3,86 +3,26 @@ processes, Google's own Pub/Sub server for tests, and a double of Secret Manager
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from testbed.cluster import Cluster
-from testbed.googlekey import write_key
 from testbed.moto import Moto
 from testbed.pubsub import PubSubServer
-from testbed.secretmanager import SecretManager, SecretManagerServer
-from testbed.topics import Topics
-from worlds.google import NUMBER, PROJECT, secret_name
+from worlds.announced import ACCESS, OTHER, TOPIC, Announced, announced_product
+from worlds.google import NUMBER, secret_name
 from worlds.spine import await_until, unique
-from worlds.whole import Whole, whole_product
-
-ACCESS = "AccessSecretVersion"
-OTHER, OTHER_NUMBER = "shop-test", "4712"
-TOPIC = "hark"
-NUMBERS = {PROJECT: NUMBER, OTHER: OTHER_NUMBER}
-
-
-class Announced:
-    """A product that hears of changes by Pub/Sub."""
-
-    def __init__(self, whole: Whole, server: SecretManagerServer, topics: Topics) -> None:
-        self.whole = whole
-        self.server = server
-        self.manager = server.manager
-        self.topics = topics
-
-    def apply(self, name: str, **spec: Any) -> None:
-        data = [{"key": name, "name": "entry"}]
-        spec = {"backendType": "gcpSecretsManager", "projectId": PROJECT, "data": data, **spec}
-        self.whole.apply(spec.pop("named", name), spec)
-
-    def synced(self, name: str, value: str, **spec: Any) -> None:
-        """A secret with one version, and the Secret that has it."""
-        self.manager.add(secret_name(name, spec.get("location", "")), value.encode())
-        self.apply(name, **spec)
-        self.whole.await_data(name, entry=value.encode())
-        self.whole.await_synced(name)
-
-    def announce(
-        self, kind: str, name: str, version: str = "", *, location: str = "", number: str = NUMBER
-    ) -> None:
-        """As Secret Manager does, by the project's number."""
-        named = secret_name(name, location, number)
-        told = {"eventType": kind, "dataFormat": "JSON_API_V1", "secretId": named}
-        if version:
-            told["versionId"] = f"{named}/versions/{version}"
-        now = datetime.now(UTC).isoformat()
-        self.topics.publish(TOPIC, {"name": named}, timestamp=now, **told)
-
-    def change(self, name: str, value: str, location: str = "") -> None:
-        version = self.manager.add(secret_name(name, location), value.encode())
-        self.announce("SECRET_VERSION_ADD", name, version, location=location)
 
 
 @pytest.fixture
 def product(
     served_cluster: Cluster, moto: Moto, pubsub_server: PubSubServer, tmp_path: Path
 ) -> Iterator[Announced]:
-    write_key(tmp_path / "key.json", PROJECT)
-    topics = Topics(pubsub_server.address, PROJECT)
-    with (
-        SecretManagerServer(SecretManager(NUMBERS)) as server,
-        whole_product(served_cluster, moto) as whole,
-    ):
-        settings = {
-            "DISABLE_POLLING": "",
-            "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "key.json"),
-            "HARK_GCP_SECRET_MANAGER_ENDPOINT": server.url,
-            "HARK_PUBSUB_SUBSCRIPTIONS": topics.make(TOPIC, dead_letters_after=5),
-            "PUBSUB_EMULATOR_HOST": pubsub_server.address,
-        }
-        whole.reconciler(environment=settings)
-        whole.listener(environment=settings)
-        yield Announced(whole, server, topics)
-    topics.close()
+    with announced_product(served_cluster, moto, pubsub_server.address, tmp_path) as made:
+        made.reconcile()
+        made.listen()
+        yield made
 
 
 def test_an_announced_version_costs_one_read_however_often_it_is_announced(
