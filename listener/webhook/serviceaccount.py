@@ -6,8 +6,9 @@ which needs a right of its own (externalsecret/definitions/tokenreview-rights.ya
 
 Guarantees: a token without our audience is refused, even one that is good for the API server
 itself. Only a token that says it is of an allowed ServiceAccount is shown to the API server, so
-that strangers cannot keep it busy; what it says counts for nothing else. A verdict is kept for a
-few seconds, by the token's digest; so long a token that was revoked still passes.
+that strangers cannot keep it busy; what it says counts for nothing else. However many such tokens
+are forged, whoever was good a moment ago need not wait for them. A verdict is kept for a few
+seconds, by the token's digest; so long a token that was revoked still passes.
 
 Kubernetes pages: "TokenReview" (a server that does not know audiences answers without any),
 "Managing Service Accounts".
@@ -71,8 +72,11 @@ class ServiceAccounts:
         self._knows = knows
         self._clock = clock
         self._lock = threading.Lock()
-        self._verdicts: OrderedDict[bytes, _Verdict] = OrderedDict()
+        # Apart, so that a flood of forged tokens holds up nobody who was good a moment ago.
+        self._good: OrderedDict[bytes, _Verdict] = OrderedDict()
+        self._bad: OrderedDict[bytes, _Verdict] = OrderedDict()
         self._asking = threading.BoundedSemaphore(_MOST_ASKED)
+        self._asking_again = threading.BoundedSemaphore(_MOST_ASKED)
 
     def caller(self, shown: Shown) -> str:
         claimed = _claimed(shown.bearer)
@@ -88,24 +92,27 @@ class ServiceAccounts:
     def _verdict(self, token: str) -> str:
         digest = hashlib.sha256(token.encode("utf-8", "backslashreplace")).digest()
         with self._lock:
-            known = self._verdicts.get(digest)
+            good = self._good.get(digest)
+            known = good or self._bad.get(digest)
             if known is not None and known.until > self._clock():
                 return known.caller
-        caller = self._ask(token)
+        caller = self._ask(token, self._asking if good is None else self._asking_again)
         with self._lock:
-            self._verdicts[digest] = _Verdict(caller, self._clock() + _KEPT_SECONDS)
-            self._verdicts.move_to_end(digest)
-            while len(self._verdicts) > _MOST_KEPT:
-                self._verdicts.popitem(last=False)
+            self._good.pop(digest, None)
+            kept = self._good if caller else self._bad
+            kept[digest] = _Verdict(caller, self._clock() + _KEPT_SECONDS)
+            kept.move_to_end(digest)
+            while len(kept) > _MOST_KEPT:
+                kept.popitem(last=False)
         return caller
 
-    def _ask(self, token: str) -> str:
+    def _ask(self, token: str, asking: threading.BoundedSemaphore) -> str:
         review = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenReview",
             "spec": {"token": token, "audiences": [self._audience]},
         }
-        if not self._asking.acquire(timeout=_ASK_SECONDS):
+        if not asking.acquire(timeout=_ASK_SECONDS):
             raise CannotTell("Too many tokens are being checked; come again.")
         try:
             reply = self._api.request("POST", REVIEWS, body=review)
@@ -116,7 +123,7 @@ class ServiceAccounts:
                 "ask; come again."
             ) from None
         finally:
-            self._asking.release()
+            asking.release()
         return self._judged((reply or {}).get("status") or {})
 
     def _judged(self, status: dict[str, Any]) -> str:
