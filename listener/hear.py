@@ -38,6 +38,9 @@ log = structlog.get_logger()
 
 Parse = Callable[[Delivery], Meaning]
 
+_FAULTS_BORNE = 10
+"""Deliveries of a message with which we cannot cope; most queues give up earlier by themselves."""
+
 
 class Fate(Enum):
     """What becomes of a message once it was looked at."""
@@ -45,6 +48,8 @@ class Fate(Enum):
     FINISHED = "finished"
     BEING_NOTED = "being noted"
     UNREADABLE = "unreadable"
+    FAULT = "fault"
+    """Of ours: another time, or another version of us, may cope with it."""
 
 
 class Hearer:
@@ -63,9 +68,15 @@ class Hearer:
         try:
             return self._hear(delivery, slim)
         except Exception as fault:  # noqa: BLE001 - its text may quote the message
-            self._ear.metrics.malformed.labels(self._source.name).inc()
-            log.error("message.fault", source=self._source.name, fault=whereabouts(fault))
-            return Fate.UNREADABLE
+            self._ear.metrics.faults.labels(self._source.name).inc()
+            log.error(
+                "message.fault",
+                source=self._source.name,
+                fault=whereabouts(fault),
+                attempt=delivery.attempts,
+            )
+            is_hopeless = delivery.attempts >= _FAULTS_BORNE
+            return Fate.UNREADABLE if is_hopeless else Fate.FAULT
 
     def _hear(self, delivery: Delivery, slim: Delivery) -> Fate:
         test_id = mark_of(delivery.body)

@@ -29,6 +29,7 @@ log = structlog.get_logger()
 MOST_HELD = 500
 """Messages in hand at once per source: what a crash makes the queue deliver again."""
 _LONGEST_BACKOFF = 30.0
+_LONGEST_FAULT = 600.0
 _LONGEST_ASKED = 300.0
 """So long at most a source may have us wait by its Retry-After."""
 _PAUSE = 0.2
@@ -82,7 +83,7 @@ class Listener:
         held = [replace(delivery, body="") for delivery in deliveries]
         self._hold.take(held)
         if not self._await_fresh():
-            self._hand_back(held)
+            self._hand_back(held, 0.0)
             return
         sorted_out: dict[Fate, list[Delivery]] = {fate: [] for fate in Fate}
         for delivery, slim in zip(deliveries, held, strict=True):
@@ -91,6 +92,8 @@ class Listener:
             self._hold.finish(sorted_out[Fate.FINISHED])
         if sorted_out[Fate.UNREADABLE]:
             self._reject(sorted_out[Fate.UNREADABLE])
+        for delivery in sorted_out[Fate.FAULT]:
+            self._hand_back([delivery], min(_LONGEST_FAULT, 10.0 * 2**delivery.attempts))
 
     def _reject(self, deliveries: Sequence[Delivery]) -> None:
         self._hold.drop(deliveries)
@@ -111,11 +114,13 @@ class Listener:
             self._ear.stop.wait(_PAUSE)
         return False
 
-    def _hand_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Let others have at once what came while we were stopping."""
+    def _hand_back(self, deliveries: Sequence[Delivery], after: float) -> None:
+        """Let others have after these seconds what came while we were stopping, or what we cannot
+        cope with.
+        """
         self._hold.drop(deliveries)
         try:
-            self._source.retry(deliveries, 0.0)
+            self._source.retry(deliveries, after)
         except HarkError as error:
             log.warning("retry.failed", source=self._source.name, error=str(error))
 

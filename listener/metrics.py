@@ -36,9 +36,16 @@ class ListenerMetrics:
             ["source"],
             registry=registry,
         )
+        self.faults = Counter(
+            "hark_listener_messages_faults",
+            "Messages with which Hark itself failed; they come again. Please report the log.",
+            ["source"],
+            registry=registry,
+        )
         self.parked = Counter(
             "hark_listener_messages_parked",
-            "Unreadable messages handed to the dead-letter place of their source.",
+            "Deliveries of unreadable messages that were refused: Event Grid and storage queues "
+            "then park the message, SQS and Pub/Sub after as many as the queue is set to.",
             ["source"],
             registry=registry,
         )

@@ -6,7 +6,9 @@ with InputPath `$.detail`), plain or in SNS.
 
 Guarantees: only sources in SOURCES come out; every other service is Ignored, every other form
 Malformed. Parts that the envelope does not say come from the detail (CloudTrail writes awsRegion,
-recipientAccountId, eventID), then from the queue's own place.
+recipientAccountId, eventID), then from the queue's own place; but a native detail alone says
+neither region nor account, and may have come from any that forwards to this queue: both stay open
+then.
 
 Does not guarantee an id of its own for each event where a native detail came alone and not by SNS:
 it says nothing that differs between two changes of one parameter. Such ids are a digest of the
@@ -103,14 +105,15 @@ def _opened(event: Json, carrier_id: str, origin: Origin) -> Envelope | Ignored:
     if whole and not isinstance(event["detail"], dict):
         raise Malformed("The event's detail must be a JSON object; let the rule send it unchanged.")
     trail: Json = detail if detail_type in CLOUDTRAIL else {}
+    place = origin if whole or trail else Origin()
     return Envelope(
         source=source,
         detail_type=detail_type,
         id=text_of(envelope, "id") or text_of(trail, "eventID") or carrier_id or _derived(detail),
         at=time_of(envelope, "time") or time_of(trail, "eventTime"),
-        region=text_of(envelope, "region") or text_of(trail, "awsRegion") or origin.region,
+        region=text_of(envelope, "region") or text_of(trail, "awsRegion") or place.region,
         account=(
-            text_of(envelope, "account") or text_of(trail, "recipientAccountId") or origin.account
+            text_of(envelope, "account") or text_of(trail, "recipientAccountId") or place.account
         ),
         resources=texts_of(envelope, "resources"),
         detail=detail,

@@ -75,7 +75,10 @@ def _label_updated(envelope: Envelope) -> Meaning:
     label = text_of(envelope.detail, "labelUpdated")
     if label == _PENDING:
         return Ignored(IgnoredReason.PENDING_VERSION)
-    version = text_of(envelope.detail, "versionId")
+    # Where nobody says whose secret it is, all of that name are looked at, and only one of them has
+    # this version.
+    is_certain = bool(envelope.account)
+    version = text_of(envelope.detail, "versionId") if is_certain else ""
     effect = Effect(Change.VALUE, version=version, label=label)
     return change_events(envelope, _secrets(envelope), (effect,))
 

@@ -12,6 +12,7 @@ Azure pages: "Azure Event Grid's pull delivery - Overview", REST reference "Cons
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 _BATCH = 100
 _DELAYS = (0, 10, 60, 600, 3600)
 """The delays of a release that the service knows, in seconds."""
+_ALONE = 100
+"""So many receives take one event each, after a batch that could not be read as a whole."""
+_LOCK_TOKEN = re.compile(r'"lockToken"\s*:\s*"([^"\\]+)"')
+_UNREADABLE = "["
 _SHORTEST_LOCK = 60
 """Seconds for which every subscription locks an event, at least."""
 
@@ -52,6 +57,7 @@ class EventGridSource:
         self._client = client
         self._what = f"subscription {url.place} at {url.host}"
         self._wait_seconds = wait_seconds
+        self._alone = 0
 
     def receive(self) -> Sequence[Delivery]:
         """Wait for up to a hundred events; raises Retry or GiveUp, both worth backing off."""
@@ -59,16 +65,37 @@ class EventGridSource:
         with translated(self._what, "receive"):
             try:
                 self._client.receive(
-                    max_events=_BATCH,
+                    max_events=1 if self._alone else _BATCH,
                     max_wait_time=self._wait_seconds,
                     raw_response_hook=lambda response: answers.append(response.http_response),
                 )
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
                 # One event that the SDK's model cannot hold would hide its neighbours, and all of
                 # them are locked already: so they are taken from the answer itself.
                 if not answers:
                     raise
-            return list(_deliveries(answers[-1].json()))
+            try:
+                answer = answers[-1].json()
+            except RecursionError:
+                return self._nested(answers[-1].text())
+            self._alone = max(0, self._alone - 1)
+            return list(_deliveries(answer))
+
+    def _nested(self, answer: str) -> Sequence[Delivery]:
+        """Something in an answer is nested so deep that the whole cannot be read. The locks of its
+        neighbours run out; taken one at a time they are read, and it is handed out as unreadable.
+        """
+        if not self._alone:
+            self._alone = _ALONE
+            raise Retry(
+                "An event is nested so deep that it hides its neighbours; for a while they are "
+                "taken one by one.",
+                reason="EventUnreadable",
+            )
+        return [
+            Delivery(body=_UNREADABLE, receipt=token, attempts=1, sent_at=0.0, origin=Origin())
+            for token in _LOCK_TOKEN.findall(answer)
+        ]
 
     def ack(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Acknowledge events; gives those that Event Grid did not, and which will come again.

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -309,8 +310,41 @@ def test_a_message_that_our_code_cannot_cope_with_stops_no_neighbour(desk: Desk)
         desk.take(CANARY, _moved())
     desk.write_notes()
     assert desk.acked() == [1]
-    assert desk.source.made("reject") == [Call("reject", (0,))]
+    # It may be our fault alone, so it comes again.
+    assert desk.source.made("retry") == [Call("retry", (0,), 20.0)]
+    assert desk.source.made("reject") == []
+    assert desk.count("messages_faults_total") == 1
     assert CANARY not in str(logs)
+
+
+def test_a_message_that_our_code_never_copes_with_is_rejected_in_the_end(desk: Desk) -> None:
+    def parse(_delivery: Delivery) -> Meaning:
+        raise ZeroDivisionError
+
+    desk.with_parse(parse)
+    desk.source.put(CANARY)
+    [delivery] = desk.source.receive()
+    for attempt in range(1, 11):
+        desk.listener.take([replace(delivery, attempts=attempt)])
+    waits = [call.after for call in desk.source.made("retry")]
+    assert waits == [20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0, 600.0, 600.0]
+    assert len(desk.source.made("reject")) == 1
+
+
+def test_a_source_that_asks_for_a_pause_gets_it(desk: Desk) -> None:
+    asked = Retry("slow down", reason="Throttled", after=70.0)
+    desk.source.fail_next("receive", asked)
+    waits: list[float] = []
+
+    def stop_soon(_logger: object, _method: str, line: Any) -> Any:
+        if line["event"] == "source.failed":
+            waits.append(line["retry_in"])
+            desk.stop.set()
+        return line
+
+    with capture_logs(processors=[stop_soon]):
+        desk.listener.run()
+    assert waits == [70.0]
 
 
 def test_a_repeated_message_writes_nothing_and_is_acknowledged(desk: Desk) -> None:

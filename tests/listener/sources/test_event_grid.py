@@ -249,3 +249,36 @@ def test_no_sdk_is_loaded_before_a_subscription_is_opened(module: str) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_an_event_nested_too_deep_is_told_apart_from_its_neighbours(queue: EventGridQueue) -> None:
+    def answer(*events: str) -> Answer:
+        rows = [
+            f'{{"brokerProperties": {{"lockToken": "lock-{number}", "deliveryCount": 1}}, '
+            f'"event": {event}}}'
+            for number, event in enumerate(events)
+        ]
+        return Answer(200, f'{{"value": [{", ".join(rows)}]}}'.encode())
+
+    deep = f'{{"id": "bad", "data": {"[" * 3000}{"]" * 3000}}}'
+    asked: list[str] = []
+    answers = [answer(deep, '{"id": "good"}'), answer(deep), answer('{"id": "good"}')]
+
+    def reply(call: Call) -> Answer | None:
+        if not call.path.endswith(":receive"):
+            return None
+        asked.append(call.query["maxEvents"])
+        return answers.pop(0)
+
+    source = queue.open()
+    end = queue.azure.when(reply)
+    error = refusal(source.receive)
+    assert (type(error), error.reason) == (Retry, "EventUnreadable")
+    [bad] = source.receive()
+    [good] = source.receive()
+    end()
+    assert asked == ["100", "1", "1"]
+    assert (bad.receipt, good.receipt) == ("lock-0", "lock-0")
+    assert json.loads(good.body) == {"id": "good"}
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(bad.body)
