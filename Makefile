@@ -9,6 +9,8 @@ TREE := hark listener reconciler externalsecret testbed tests $(wildcard bench)
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+# Programs with pins of their own, each a group of pyproject.toml and a lock.
+APART := checkov site
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 # What runs here has clusters of its own; the one that you happen to look at is never touched.
@@ -41,13 +43,15 @@ lock: .venv/project ## Pin what pyproject.toml asks for (UPGRADE=1 takes the new
 		--output-file requirements/run.txt
 	@$(COMPILE) pyproject.toml --all-extras --group dev --constraint requirements/run.txt \
 		--output-file requirements/dev.txt
-	@$(COMPILE) --group venv --output-file requirements/venv.txt
+	@for name in venv $(APART); do \
+		$(COMPILE) --group $$name --output-file requirements/$$name.txt || exit 1; done
 
 tools: programs ## Provide a Kubernetes control plane, queues, helm and what templates need (once per machine)
 	@$(BIN)/python -m reconciler.provide
 	@$(BIN)/python -m testbed.azurite >/dev/null
 	@$(BIN)/python -m testbed.pubsub >/dev/null
 	@$(BIN)/python -m testbed.helm >/dev/null
+	@$(BIN)/python -m testbed.pythontool $(APART) >/dev/null
 
 programs: .venv/project
 	@$(BIN)/python -m testbed.binaries

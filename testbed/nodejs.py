@@ -48,7 +48,7 @@ def install(scratch: Path, progress: cache.Progress) -> NodeJs:
     """Put Node.js into the cache; the caller holds its lock. Raises CannotProvideError."""
     progress(f"this machine has no recent Node.js; installing {NODE_FROM_PYPI}")
     unpacked = scratch / "node"
-    command = [*_pip(), "install", "--quiet", "--target", str(unpacked), NODE_FROM_PYPI]
+    command = [*pip(), "install", "--quiet", "--target", str(unpacked), NODE_FROM_PYPI]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise cache.CannotProvideError(
@@ -81,7 +81,8 @@ def _major(node: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _pip() -> Sequence[str]:
+def pip() -> Sequence[str]:
+    """The command that is pip in this environment, or uv's likeness of it."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     return [str(Path(sys.executable).with_name("uv")), "pip"]
