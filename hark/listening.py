@@ -4,6 +4,7 @@ Run by `hark listen` and `hark run`.
 """
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -170,7 +171,10 @@ def _open(
             return plan.open(surroundings)
         except HarkError as error:
             health.failed(error)
-            log.warning("source.failed", source=plan.label, error=str(error), retry_in=wait)
-            half.stop.wait(wait)
+            delay = wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
+            log.warning(
+                "source.failed", source=plan.label, error=str(error), retry_in=round(delay, 1)
+            )
+            half.stop.wait(delay)
             wait = min(60.0, wait * 2)
     return None

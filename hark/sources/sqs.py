@@ -5,6 +5,7 @@ retry mends it; one that holds a password is refused without being shown. Whethe
 is not looked at: that may change while Hark runs.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from externalsecret.errors import GiveUp
@@ -23,15 +24,12 @@ class SqsPlan:
     """One queue. Implements hark.sources.plan.SourcePlan."""
 
     queue: QueueUrl
-
-    @property
-    def label(self) -> str:
-        return self.queue.label
+    label: str
 
     def open(self, surroundings: Surroundings) -> Source:  # noqa: ARG002 - it needs nothing of it
         from listener.sources.sqs import open_sqs  # noqa: PLC0415 - its SDK only where it is used
 
-        return open_sqs(self.queue.url)
+        return open_sqs(self.queue.url, name=self.label)
 
     def parse(self, delivery: Delivery) -> Meaning:
         return aws.parse(delivery.body, delivery.origin)
@@ -44,8 +42,13 @@ def read_plans(read: Environment) -> tuple[SqsPlan, ...]:
         # As a whole: a comma in a password must not part it from the '@' that gives it away.
         urls = (read.text(_NAME),)
     try:
-        return tuple(SqsPlan(parse_queue_url(url)) for url in urls)
+        queues = [parse_queue_url(url) for url in urls]
     except GiveUp as error:
         raise GiveUp(
             f"{_NAME}: {error} Example: {_NAME}={QUEUE_URL_EXAMPLE}", reason=error.reason
         ) from None
+    often = Counter(queue.label for queue in queues)
+    return tuple(
+        SqsPlan(queue, queue.label if often[queue.label] == 1 else queue.full_label)
+        for queue in queues
+    )

@@ -48,8 +48,12 @@ def mark_of(body: str) -> str | None:
         return None
     if not isinstance(found, dict):
         return None
-    for place in ("data", "detail"):
-        inner = found.get(place)
+    carried = found.get("Message")
+    if isinstance(carried, str):
+        # By way of SNS.
+        return mark_of(carried)
+    # A rule may send the detail alone.
+    for inner in (found.get("data"), found.get("detail"), found):
         marked = inner.get(MARK) if isinstance(inner, dict) else None
         # It will stand in a log.
         if isinstance(marked, str) and _ID.fullmatch(marked):

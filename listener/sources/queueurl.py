@@ -36,8 +36,14 @@ class QueueUrl:
 
     @property
     def label(self) -> str:
-        """The queue in logs, metrics and names of threads."""
+        """The queue in logs, metrics and names of threads, where no other has its name."""
         return f"sqs:{self.name}"
+
+    @property
+    def full_label(self) -> str:
+        """As `label`, for queues of one name: URLs differ in the host or the account."""
+        host = self.region or urllib.parse.urlsplit(self.url).netloc
+        return f"sqs:{host}/{self.account}/{self.name}"
 
 
 def parse_queue_url(url: str) -> QueueUrl:

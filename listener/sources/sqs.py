@@ -29,6 +29,8 @@ _BATCH = 10
 # SQS takes no more than 12 h since the receive: this leaves an hour that a message may be held.
 _LONGEST_RETRY = 11 * 60 * 60
 
+# Whoever is killed leaves what it holds hidden for so long.
+_LONGEST_VISIBILITY = 120
 _USUAL_VISIBILITY = 30
 _LONGEST_REJECT = 15 * 60
 
@@ -46,10 +48,11 @@ class SqsSource:
         queue: QueueUrl,
         origin: Origin,
         *,
+        name: str,
         wait_seconds: int,
         reject_seconds: int,
     ) -> None:
-        self.name = queue.label
+        self.name = name
         self._client = client
         self._url = queue.url
         self._queue = f"{queue.name} (account {queue.account}, {origin.region})"
@@ -86,7 +89,8 @@ class SqsSource:
             attributes = reply.get("Attributes", {})
             self._dead_letter_queue = "RedrivePolicy" in attributes
             # A queue whose timeout is 0 hides nothing; our own one is sent with each receive.
-            self._set_visibility(int(attributes.get("VisibilityTimeout", 0)) or _USUAL_VISIBILITY)
+            asked = int(attributes.get("VisibilityTimeout", 0)) or _USUAL_VISIBILITY
+            self._set_visibility(min(asked, _LONGEST_VISIBILITY))
         self._settings_read = True
 
     def receive(self) -> Sequence[Delivery]:
@@ -189,6 +193,7 @@ def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def open_sqs(
     queue_url: str,
     *,
+    name: str | None = None,
     region: str | None = None,
     endpoint_url: str | None = None,
     wait_seconds: int = 20,
@@ -196,14 +201,19 @@ def open_sqs(
 ) -> SqsSource:
     """Make the source of a queue, without a call to it; loads boto3.
 
-    `region` is for URLs that do not name one (default: AWS_REGION, then what the SDK finds);
-    `endpoint_url` overrides the place that the URL names; `wait_seconds` is 1 to 20. Raises GiveUp
-    (InvalidSetting, MissingPart). Call it in one thread: making clients is not thread-safe, the
-    source is.
+    `name` is what it is called in metrics and logs (default: the queue's). `region` is for URLs
+    that do not name one (default: AWS_REGION, then what the SDK finds); `endpoint_url` overrides
+    the place that the URL names; `wait_seconds` is 1 to 20. Raises GiveUp (InvalidSetting,
+    MissingPart). Call it in one thread: making clients is not thread-safe, the source is.
     """
     queue = parse_queue_url(queue_url)
     client = make_client(queue, region, endpoint_url, wait_seconds)
     origin = Origin(region=client.meta.region_name, account=queue.account)
     return SqsSource(
-        client, queue, origin, wait_seconds=wait_seconds, reject_seconds=reject_seconds
+        client,
+        queue,
+        origin,
+        name=name or queue.label,
+        wait_seconds=wait_seconds,
+        reject_seconds=reject_seconds,
     )

@@ -134,7 +134,23 @@ def test_queues_are_known_by_their_names(tmp_path: Path) -> None:
     other = "https://queues.corp.example/123456789012/b"
     settings = _read(tmp_path, HARK_SQS_QUEUE_URLS=f"{QUEUE}, {other},,{QUEUE}")
     assert [plan.label for plan in settings.sources] == ["sqs:hark", "sqs:b"]
-    assert settings.sources == (SqsPlan(parse_queue_url(QUEUE)), SqsPlan(parse_queue_url(other)))
+    assert settings.sources == (
+        SqsPlan(parse_queue_url(QUEUE), "sqs:hark"),
+        SqsPlan(parse_queue_url(other), "sqs:b"),
+    )
+
+
+def test_queues_of_one_name_are_told_apart_by_region_and_account(tmp_path: Path) -> None:
+    here, there = (f"https://sqs.{region}.amazonaws.com" for region in ("eu-west-1", "us-east-1"))
+    urls = [f"{here}/111111111111/hark", f"{there}/111111111111/hark", f"{here}/111111111111/b"]
+    private = "https://queues.corp.example/222222222222/hark"
+    settings = _read(tmp_path, HARK_SQS_QUEUE_URLS=",".join([*urls, private]))
+    assert [plan.label for plan in settings.sources] == [
+        "sqs:eu-west-1/111111111111/hark",
+        "sqs:us-east-1/111111111111/hark",
+        "sqs:b",
+        "sqs:queues.corp.example/222222222222/hark",
+    ]
 
 
 @pytest.mark.parametrize("text", ["hark", f"{QUEUE},arn:aws:sqs:eu-west-1:123456789012:hark"])

@@ -224,7 +224,7 @@ def test_without_a_dead_letter_queue_rejected_messages_come_ever_more_rarely(
     assert waits == [1, 2, 4, 900, 900]
 
 
-def test_the_queue_says_its_visibility_and_whether_it_has_a_dead_letter_queue(
+def test_the_queue_says_its_visibility_up_to_two_minutes_and_whether_it_has_dead_letters(
     queues: Queues, moto_proxy: WireProxy
 ) -> None:
     with_dead, _ = queues.make_with_dead_letters("with", receives=3)
@@ -233,7 +233,7 @@ def test_the_queue_says_its_visibility_and_whether_it_has_a_dead_letter_queue(
     assert known(source) == (None, 10)
     for opened in (source, source, without):
         opened.read_settings()
-    assert known(source) == (True, 200)
+    assert known(source) == (True, 40)
     assert known(without) == (False, 1 / 3)
     assert moto_proxy.count(aws("GetQueueAttributes")) == 2
 

@@ -26,13 +26,19 @@ def test_it_is_recognised_as_event_bridge_wraps_it() -> None:
     assert mark_of(json.dumps({"source": "hark.test", "detail": marked_data(ID)})) == ID
 
 
+@pytest.mark.parametrize("sent", [{"detail": marked_data(ID)}, marked_data(ID)])
+def test_it_is_known_by_way_of_sns_and_of_a_rule_that_sends_the_detail_alone(sent: Any) -> None:
+    assert mark_of(json.dumps(sent)) == ID
+    assert mark_of(json.dumps({"Type": "Notification", "Message": json.dumps(sent)})) == ID
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {},
         [marked_event(ID, NOW)],
-        {MARK: ID},
         {"data": MARK},
+        {"Message": {MARK: ID}},
         {"data": {MARK: 7}},
         {"data": {MARK: ""}},
         {"data": {MARK: "two\nlines"}},
