@@ -20,6 +20,7 @@ from typing import Any
 from externalsecret import definitions
 from externalsecret.errors import HarkError
 from hark import testevent
+from hark.cost import options as cost
 from hark.environmenthelp import told_to
 from hark.logs import set_up_logs
 from hark.settings import read_settings
@@ -69,6 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_diff(commands)
     _add_test_event(commands)
     _add_sweep(commands)
+    _add_cost(commands)
     _add_demo(commands)
     meaning = "print the definition of ExternalSecret, for kubectl apply"
     example = "hark crd | kubectl apply --server-side --force-conflicts -f -"
@@ -100,7 +102,7 @@ def _add_diff(commands: Any) -> None:
     diff.add_argument(
         "--timeout", default="2m", metavar="DURATION", help="longest wait for all (default: 2m)"
     )
-    diff.set_defaults(action=_run_diff)
+    diff.set_defaults(action=_runs("hark.diff.command"))
 
 
 def _add_test_event(commands: Any) -> None:
@@ -123,7 +125,14 @@ def _add_sweep(commands: Any) -> None:
     sweep.add_argument("--now", action="store_true", required=True, help="what there is to ask for")
     sweep.add_argument("-n", "--namespace", help="that of the reconciler (default: POD_NAMESPACE)")
     sweep.add_argument("--wait", metavar="DURATION", help="wait so long until it has ended")
-    sweep.set_defaults(action=_run_sweep)
+    sweep.set_defaults(action=_runs("hark.sweepnow"))
+
+
+def _add_cost(commands: Any) -> None:
+    description = _sentence(cost.MEANING)
+    command = _described(commands.add_parser, description, cost.DETAILS, "cost", help=cost.MEANING)
+    cost.add_arguments(command)
+    command.set_defaults(action=_runs("hark.cost.command"))
 
 
 def _add_demo(commands: Any) -> None:
@@ -164,14 +173,14 @@ def _run_half(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return code
 
 
-def _run_diff(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    code: int = importlib.import_module("hark.diff.command").run(arguments, environ)
-    return code
+def _runs(module: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
+    """What a command does, by a module that is imported only then."""
 
+    def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+        code: int = importlib.import_module(module).run(arguments, environ)
+        return code
 
-def _run_sweep(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    code: int = importlib.import_module("hark.sweepnow").run(arguments, environ)
-    return code
+    return run
 
 
 def _run_demo(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
