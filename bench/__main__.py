@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import fanout, figures, floor, footprint, roundtrip, systems
+from bench import fanout, figures, floor, footprint, money, roundtrip, systems
 from bench.world import install_definition
 from testbed.cluster import Cluster
 from testbed.controlplane import ControlPlane
@@ -36,6 +36,8 @@ RSS:          resident memory of one half, the larger of after the first sync an
 floor:        8 threads that write notes, Secrets and ledgers of equal size and do nothing else.
 systems:      one ExternalSecret of a hundred keys, calls for values that reached the system; the
               goal is the least that its API allows. Of logins only Vault's count.
+money:        calls that the double counted, less those that `hark cost` says of the same changes,
+              sweep and time.
 Goals are the most that a figure may be; figures without a goal are for orientation."""
 
 SCENARIOS: dict[str, Callable[..., list[figures.Row]]] = {
@@ -44,6 +46,7 @@ SCENARIOS: dict[str, Callable[..., list[figures.Row]]] = {
     "fanout": fanout.measure,
     "floor": floor.measure,
     "systems": systems.measure,
+    "money": money.measure,
 }
 
 

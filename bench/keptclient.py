@@ -7,8 +7,10 @@ own.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 import urllib.parse
 from collections.abc import Mapping
@@ -33,6 +35,12 @@ class KeptClient:
 
     def close(self) -> None:
         self._connection.close()
+
+    def hang_up(self) -> None:
+        """End what another thread reads from it; that thread may meet an OSError, and closes."""
+        if self._connection.sock is not None:
+            with contextlib.suppress(OSError):
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
 
     def open(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPResponse:
         """Send a request; the answer, of which only the head was read."""

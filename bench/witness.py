@@ -7,6 +7,8 @@ before it is parsed. It knows nothing of the product.
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
 import json
 import threading
 import time
@@ -26,7 +28,7 @@ class UnseenError(Exception):
 
 
 class Witness:
-    """Watches from `__enter__` until `close`."""
+    """Watches from `__enter__` until `__exit__`."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._client = KeptClient(cluster)
@@ -40,7 +42,9 @@ class Witness:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The thread ends with the process: its connection cannot be closed under its read."""
+        self._client.hang_up()
+        self._thread.join()
+        self._client.close()
 
     def wait(self, sights: Iterable[Sight], seconds: float = 60.0) -> list[float]:
         """When (monotonic) each was seen first; waits for them. Raises UnseenError."""
@@ -53,7 +57,10 @@ class Witness:
 
     def _watch(self) -> None:
         path = f"/api/v1/namespaces/{self._namespace}/secrets?watch=1&timeoutSeconds=3600"
-        answer = self._client.open("GET", path)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self._read(self._client.open("GET", path))
+
+    def _read(self, answer: http.client.HTTPResponse) -> None:
         while line := answer.readline():
             at = time.monotonic()
             secret = json.loads(line)["object"]

@@ -77,6 +77,7 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.witness.__exit__()
         self._installation.close()
         self.aws.close()
         self.client.close()
