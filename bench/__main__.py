@@ -13,7 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import fanout, figures, floor, footprint, money, roundtrip, systems
+from bench import (
+    fanout,
+    figures,
+    floor,
+    footprint,
+    growth,
+    money,
+    roundtrip,
+    scale,
+    systems,
+    trouble,
+)
 from bench.world import install_definition
 from testbed.cluster import Cluster
 from testbed.controlplane import ControlPlane
@@ -31,9 +42,12 @@ disturbed:    while a process that sleeps 1 ms at a time overslept by more than 
               them, of all; a p50 is always of all.
 value reads:  secret values that left the double, whatever call carried them.
 writes:       all that the API server counted, of anybody; leases and the bench's tokens apart.
-RSS:          resident memory of one half, the larger of after the first sync and after a change of
-              every object.
-floor:        8 threads that write notes, Secrets and ledgers of equal size and do nothing else.
+RSS:          resident memory of one half, the larger of after the first sync and after changes.
+floor:        8 threads that write notes, Secrets and ledgers of equal size, encoded before, over
+              kept connections, and do nothing else.
+raw writes:   what the floor takes for the same writes in the same run: of a change the note, the
+              Secret and the ledger; of a first sync the Secret and the ledger.
+cold:         from the start of both processes to the last write of a status.
 systems:      one ExternalSecret of a hundred keys, calls for values that reached the system; the
               goal is the least that its API allows. Of logins only Vault's count.
 money:        calls that the double counted, less those that `hark cost` says of the same changes,
@@ -47,6 +61,9 @@ SCENARIOS: dict[str, Callable[..., list[figures.Row]]] = {
     "floor": floor.measure,
     "systems": systems.measure,
     "money": money.measure,
+    "trouble": trouble.measure,
+    "scale": scale.measure,
+    "growth": growth.measure,
 }
 
 

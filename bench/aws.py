@@ -36,6 +36,13 @@ class Counts:
     """Of each call that reads values, from request to answer, in seconds."""
     queued: int
     """Messages that nobody acknowledged yet."""
+    refused: int
+    """Reads of values that were throttled, ever."""
+
+    @property
+    def reading_calls(self) -> int:
+        """Calls that read values, one or many."""
+        return sum(self.calls.get(one, 0) for one in ("GetSecretValue", "BatchGetSecretValue"))
 
 
 class Aws:
@@ -88,10 +95,23 @@ class Aws:
         """Make secrets, announced to nobody."""
         self._post("create", {"secrets": secrets})
 
-    def change(self, secrets: Mapping[str, str]) -> dict[str, str]:
-        """Give secrets new current values and enqueue their native events; message ids by name."""
-        messages: dict[str, str] = self._post("change", {"secrets": secrets})["messages"]
+    def change(
+        self, secrets: Mapping[str, str], *, copies: int = 1, shuffle: bool = False
+    ) -> dict[str, str]:
+        """Give secrets new current values and enqueue their native events, each so many times and
+        perhaps in another order; the ids of the first messages by name.
+        """
+        asked = {"secrets": secrets, "copies": copies, "shuffle": shuffle}
+        messages: dict[str, str] = self._post("change", asked)["messages"]
         return messages
+
+    def throttle(self, seconds: float) -> None:
+        """Refuse every second read of values for so long."""
+        self._post("throttle", {"seconds": seconds})
+
+    def hang(self, role_arn: str, seconds: float) -> None:
+        """Let each read of values as this role take so long."""
+        self._post("hang", {"role": role_arn, "seconds": seconds})
 
     def set_latency(self, seconds: float) -> None:
         """How long each call but a receive takes."""

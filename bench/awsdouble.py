@@ -15,17 +15,16 @@ import asyncio
 import json
 import time
 import urllib.parse
-from collections import Counter
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from bench.awsqueue import Queue, Waiter, label_updated
-from bench.awssecrets import RefusedError, Secrets
+from bench.awsaccount import Account
+from bench.awsfaults import THROTTLED, access_key
+from bench.awsqueue import Waiter
+from bench.awssecrets import RefusedError
 
 Row = dict[str, Any]
 
-_LATENCY = 0.005
 _REASONS = {200: b"OK", 400: b"Bad Request", 404: b"Not Found"}
 _HEAD = (
     b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
@@ -34,81 +33,11 @@ _HEAD = (
 _JSON = b"application/x-amz-json-1.1"
 _ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleResult><AssumedRoleUser><AssumedRoleId>AROA:bench</AssumedRoleId><Arn>{arn}</Arn>
-</AssumedRoleUser><Credentials><AccessKeyId>ASIABENCHBENCHBENCH0</AccessKeyId>
+</AssumedRoleUser><Credentials><AccessKeyId>{key}</AccessKeyId>
 <SecretAccessKey>none</SecretAccessKey><SessionToken>none</SessionToken>
 <Expiration>{until}</Expiration></Credentials></AssumeRoleResult>
 <ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></AssumeRoleResponse>"""
 _HOUR = 3600.0
-
-
-class Account:
-    """What is served, and what was asked for."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.latency = _LATENCY
-        self.calls: Counter[str] = Counter()
-        self.secrets = Secrets()
-        self.queue = Queue(loop)
-        self.service_times: list[float] = []
-        """Seconds from the request of a read of a value to its answer, latency included."""
-        self.operations: dict[str, Callable[[Row], Row]] = {
-            "GetSecretValue": self.secrets.get,
-            "BatchGetSecretValue": self.secrets.batch,
-            "DescribeSecret": self.secrets.describe,
-            "ListSecrets": self.secrets.list,
-            "DeleteMessageBatch": self.queue.delete_batch,
-            "ChangeMessageVisibilityBatch": self.queue.visibility_batch,
-            "GetQueueAttributes": lambda _asked: self.queue.attributes(),
-            "SendMessage": lambda asked: {"MessageId": self.queue.send(asked["MessageBody"])},
-        }
-
-    # For the bench.
-
-    def administrate(self, what: str, asked: Row) -> Row:
-        """Do what the bench wants; see bench.aws."""
-        acts: dict[str, Callable[[Row], Row]] = {
-            "create": self._create,
-            "change": self._change,
-            "latency": self._set_latency,
-            "counts": lambda _asked: self._counts(),
-            "reset": lambda _asked: self._reset(),
-        }
-        return acts[what](asked)
-
-    def _create(self, asked: Row) -> Row:
-        for name, value in asked["secrets"].items():
-            self.secrets.put(name, value)
-        return {}
-
-    def _change(self, asked: Row) -> Row:
-        """All values first, then all events: as a burst in AWS looks from far away."""
-        changed = {name: self.secrets.put(name, value) for name, value in asked["secrets"].items()}
-        messages = {
-            name: self.queue.send(label_updated(name, arn, version))
-            for name, (arn, version) in changed.items()
-        }
-        return {"messages": messages}
-
-    def _set_latency(self, asked: Row) -> Row:
-        self.latency = float(asked["seconds"])
-        return {}
-
-    def _counts(self) -> Row:
-        return {
-            "calls": dict(self.calls),
-            "values": self.secrets.values_served,
-            "received_at": self.queue.received_at,
-            "service_times": self.service_times,
-            "queued": len(self.queue),
-        }
-
-    def _reset(self) -> Row:
-        self.calls.clear()
-        self.secrets.values_served = 0
-        self.queue.received_at.clear()
-        self.service_times.clear()
-        return {}
 
 
 class _Connection(asyncio.Protocol):
@@ -158,9 +87,14 @@ class _Connection(asyncio.Protocol):
         if operation == "ReceiveMessage":
             self._waiter = self._account.queue.receive(asked, self._received)
             return
+        if self._account.faults.refuses(operation):
+            self._later(HTTPStatus.BAD_REQUEST, _JSON, json.dumps(THROTTLED).encode())
+            return
         status, answer = self._operate(operation, asked)
         note = operation if operation.endswith("GetSecretValue") else ""
-        self._later(status, _JSON, json.dumps(answer).encode(), note)
+        signed = headers.get(b"authorization", b"").decode()
+        slow = self._account.faults.delay(operation, signed)
+        self._later(status, _JSON, json.dumps(answer).encode(), note, slow)
 
     def _operate(self, operation: str, asked: Row) -> tuple[int, Row]:
         act = self._account.operations.get(operation)
@@ -178,10 +112,13 @@ class _Connection(asyncio.Protocol):
     def _assume(self, form: dict[str, list[str]]) -> None:
         self._account.calls[form["Action"][0]] += 1
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _HOUR))
-        text = _ASSUMED.format(arn=form["RoleArn"][0], until=until)
+        arn = form["RoleArn"][0]
+        text = _ASSUMED.format(arn=arn, key=access_key(arn), until=until)
         self._later(HTTPStatus.OK, b"text/xml", text.encode())
 
-    def _later(self, status: int, kind: bytes, body: bytes, read: str = "") -> None:
+    def _later(
+        self, status: int, kind: bytes, body: bytes, read: str = "", slow: float = 0.0
+    ) -> None:
         began = time.monotonic()
 
         def send() -> None:
@@ -189,8 +126,8 @@ class _Connection(asyncio.Protocol):
             if read:
                 self._account.service_times.append(time.monotonic() - began)
 
-        if self._account.latency:
-            self._account.loop.call_later(self._account.latency, send)
+        if self._account.latency + slow:
+            self._account.loop.call_later(self._account.latency + slow, send)
         else:
             send()
 

@@ -5,21 +5,16 @@ Both need many ExternalSecrets that are synced, so they share a world.
 
 from __future__ import annotations
 
-import re
 import time
 
 from bench.figures import Row
-from bench.keptclient import KeptClient
+from bench.restart import restart
 from bench.world import World, rss_mb, value
 from testbed.cluster import Cluster
 
 _ENTRIES = ("password", "user", "host")
 _GOAL_LISTENER_MB, _GOAL_RECONCILER_MB = 120.0, 150.0
 _SETTLE = 1.0
-_WRITES = {"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}
-# The bench's own: it makes a token for each half that it starts.
-_NOT_COUNTED = {"leases", "serviceaccounts"}
-_SAMPLE = re.compile(r"apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>[0-9.e+]+)")
 
 
 def measure(cluster: Cluster, *, quick: bool) -> list[Row]:
@@ -60,33 +55,7 @@ def measure(cluster: Cluster, *, quick: bool) -> list[Row]:
         ]
         for half in (listener, reconciler):
             half.terminate()
-        return [*rows, *_restart(world, quick=quick)]
-
-
-def _restart(world: World, *, quick: bool) -> list[Row]:
-    world.aws.reset()
-    before = _writes(world.client)
-    began = time.monotonic()
-    world.start()
-    ready = time.monotonic() - began
-    time.sleep(3.0 if quick else 10.0)
-    counts = world.aws.counts()
-    writes = _writes(world.client) - before
-    return [
-        Row("restart of both", "until both are ready", ready, "s"),
-        Row("restart of both", "value reads", counts.values, "", 0.0),
-        Row("restart of both", "writes to the API server", writes, "", 0.0),
-    ]
-
-
-def _writes(client: KeptClient) -> float:
-    """All writes that the API server ever answered, of whomever; leases apart."""
-    total = 0.0
-    for sample in _SAMPLE.finditer(client.text("/metrics")):
-        labels = dict(re.findall(r'(\w+)="([^"]*)"', sample["labels"]))
-        if labels["verb"] in _WRITES and labels["resource"] not in _NOT_COUNTED:
-            total += float(sample["count"])
-    return total
+        return [*rows, *restart(world, quick=quick)]
 
 
 def _key(name: str, entry: str) -> str:

@@ -39,19 +39,9 @@ def measure(cluster: Cluster, *, quick: bool) -> list[Row]:
         time.sleep(_NEXT_SECOND)
         _change(world, names[:5], 1000)
         for number, latency in enumerate(_LATENCIES, start=1):
-            # Half before and half after, so that both see the same weather.
-            unit.seconds.clear()
-            unit.measure(changes // 2, _PAUSE / 2)
             world.aws.set_latency(latency)
-            world.aws.reset()
-            spans = _change(world, names, number)
-            world.await_acknowledged()
-            counts = world.aws.counts()
-            unit.measure(changes // 2, _PAUSE / 2)
             scenario = f"round trip, {latency * 1000:g} ms"
-            rows += _rows(scenario, spans, stalls, unit.seconds, counts.service_times)
-            reads = counts.values / changes
-            rows.append(Row(scenario, "value reads per changed version", reads, "", 1.0))
+            rows += series(world, unit, stalls, names, number=number, scenario=scenario)
         world.aws.reset()
         spans = [_change(world, names[:1], 10 + number)[0] for number in range(again)]
         world.await_acknowledged()
@@ -61,6 +51,31 @@ def measure(cluster: Cluster, *, quick: bool) -> list[Row]:
         reads = world.aws.counts().values / again
         rows.append(Row(scenario, "value reads per changed version", reads, "", 1.0))
     return rows
+
+
+def series(
+    world: World,
+    unit: Unit,
+    stalls: Stalls,
+    names: Sequence[str],
+    *,
+    number: int,
+    scenario: str,
+) -> list[Row]:
+    """Each secret changed for the nth time, one after the other, in round trips of right now."""
+    # Half before and half after, so that both see the same weather.
+    unit.seconds.clear()
+    unit.measure(len(names) // 2, _PAUSE / 2)
+    world.aws.reset()
+    spans = _change(world, names, number)
+    world.await_acknowledged()
+    counts = world.aws.counts()
+    unit.measure(len(names) // 2, _PAUSE / 2)
+    reads = counts.values / len(names)
+    return [
+        *_rows(scenario, spans, stalls, unit.seconds, counts.service_times),
+        Row(scenario, "value reads per changed version", reads, "", 1.0),
+    ]
 
 
 def _change(world: World, names: Sequence[str], number: int) -> list[Span]:

@@ -52,22 +52,27 @@ def value(name: str, number: int) -> str:
 class World:
     """One scenario's surroundings."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, tenants: int = 0) -> None:
+        """`tenants` are namespaces that the halves serve besides."""
         self.cluster = cluster
         self.namespace = f"bench-{secrets.token_hex(4)}"
+        self.tenants = [f"{self.namespace}-{number}" for number in range(tenants)]
+        served = [self.namespace, *self.tenants]
         self.client = KeptClient(cluster)
-        self.client.request("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        for name in served:
+            self.client.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         self.aws = Aws()
         self.witness = Witness(cluster, self.namespace)
         for half in ("listener", "reconciler"):
             rights = definitions.rights(half)
-            grant(cluster, half, rights, self.namespace, self.namespace)
+            for name in served:
+                grant(cluster, half, rights, self.namespace, name)
         self._installation = Installation(
             cluster,
             self.namespace,
             {
                 **self.aws.env(),
-                "WATCHED_NAMESPACES": self.namespace,
+                "WATCHED_NAMESPACES": ",".join(served),
                 "HARK_SQS_QUEUE_URLS": self.aws.queue_url,
             },
         )
@@ -89,18 +94,17 @@ class World:
             half.await_ready()
         return halves
 
-    def path(self, name: str = "") -> str:
-        """Of an ExternalSecret, or of all of them."""
-        return f"{GROUP}/namespaces/{self.namespace}/externalsecrets/{name}".rstrip("/")
+    def path(self, name: str = "", tenant: str = "") -> str:
+        """Of an ExternalSecret, or of all of them in a namespace."""
+        namespace = tenant or self.namespace
+        return f"{GROUP}/namespaces/{namespace}/externalsecrets/{name}".rstrip("/")
 
-    def apply(self, name: str, keys: Mapping[str, str]) -> None:
+    def apply(
+        self, name: str, keys: Mapping[str, str], *, role: str = ROLE, tenant: str = ""
+    ) -> None:
         """Create an ExternalSecret; `keys` are secrets in AWS by the entries that they supply."""
-        spec = {
-            "backendType": "secretsManager",
-            "roleArn": ROLE,
-            "data": [{"key": key, "name": entry} for entry, key in keys.items()],
-        }
-        self.client.request("POST", self.path(), external_secret(name, spec))
+        spec = reading(keys, role)
+        self.client.request("POST", self.path(tenant=tenant), external_secret(name, spec))
 
     def apply_each(self, names: list[str]) -> None:
         """Make a secret in AWS and an ExternalSecret of the same name for each; all synced then."""
@@ -129,6 +133,12 @@ class World:
             if time.monotonic() > deadline:
                 raise TimeoutError("Messages are left in the queue.")
             time.sleep(0.05)
+
+
+def reading(keys: Mapping[str, str], role: str = ROLE) -> dict[str, Any]:
+    """The spec that reads these secrets, by the entries that they supply."""
+    data = [{"key": key, "name": entry} for entry, key in keys.items()]
+    return {"backendType": "secretsManager", "roleArn": role, "data": data}
 
 
 def external_secret(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
