@@ -2,6 +2,7 @@
 they reach by the real names.
 """
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +10,20 @@ import pytest
 
 from testbed import eventgrid
 from testbed.azure import AzureDouble
+from testbed.azurecall import Answer, Call, refusal
 from testbed.installation import HarkProcess
+from testbed.proxy import WireProxy
 from worlds.eventgridqueue import SUBSCRIPTION, TOPIC, new_version
-from worlds.spine import Spine, await_until, unique
+from worlds.spine import PATIENCE, Spine, await_until, unique
+from worlds.wired import await_kill, kill_at, status_patch_of
 
 
 class Cloud:
     """A vault whose events come by a namespace, and both halves."""
 
-    def __init__(self, spine: Spine, azure: AzureDouble) -> None:
+    def __init__(self, spine: Spine, azure: AzureDouble, kube: WireProxy) -> None:
         self.spine = spine
+        self.kube = kube
         self.azure = azure
         self.vault = unique("kv")
         azure.vaults.create(self.vault)
@@ -35,7 +40,11 @@ class Cloud:
             "HARK_EVENTGRID_SUBSCRIPTIONS": f"https://{place}",
         }
         spine.reconciler(environment=self.environment)
-        self.listener: HarkProcess = spine.listener(environment=self.environment)
+        self.listener = self.listen()
+
+    def listen(self) -> HarkProcess:
+        """Start a listener, whose words to the API server pass the proxy."""
+        return self.spine.listener(server=self.kube.url, environment=self.environment)
 
     def synced(self, name: str, value: str) -> None:
         """A secret of the vault that an ExternalSecret of the same name reads."""
@@ -55,14 +64,19 @@ class Cloud:
     def reads(self) -> int:
         return self.azure.counts(self.vault)["get"]
 
+    def notes(self, name: str) -> int:
+        """Notes about an object that reached the API server."""
+        noted = status_patch_of(name)
+        return sum(entry.forwarded and noted(entry.head) for entry in self.kube.log)
+
     def await_worked_off(self) -> None:
         await_until(self.subscription.undone, lambda count: count == 0, "nothing is undone")
 
 
 @pytest.fixture
-def cloud(spine: Spine, tmp_path: Path) -> Iterator[Cloud]:
+def cloud(spine: Spine, cluster_proxy: WireProxy, tmp_path: Path) -> Iterator[Cloud]:
     with AzureDouble(tmp_path) as azure:
-        yield Cloud(spine, azure)
+        yield Cloud(spine, azure, cluster_proxy)
 
 
 def test_a_new_version_reaches_the_secret_whatever_comes_with_it(cloud: Cloud) -> None:
@@ -94,4 +108,53 @@ def test_an_event_whose_lock_was_lost_comes_again_and_costs_nothing(cloud: Cloud
     # What would be read would be read by now: another secret's change comes after it.
     cloud.synced("other", "one")
     assert cloud.reads() == 3
+    assert not cloud.subscription.dead
+
+
+def test_killed_between_receive_and_note_it_hears_the_change_again(cloud: Cloud) -> None:
+    cloud.subscription.lock_seconds = 2.0
+    cloud.synced("db", "first")
+    killed = kill_at(cloud.listener, cloud.kube, status_patch_of("db"), done=False)
+    cloud.change("db", "second")
+    await_kill(cloud.listener, killed)
+    assert not cloud.subscription.acknowledged, "an event was acknowledged before its note"
+    assert cloud.notes("db") == 0
+    assert cloud.spine.data("db") == {"entry": b"first"}
+    _come_back(cloud)
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_killed_between_note_and_acknowledgement_it_notes_nothing_twice(
+    cloud: Cloud, *, acknowledged: bool
+) -> None:
+    cloud.subscription.lock_seconds = 2.0
+    cloud.synced("db", "first")
+    killed = threading.Event()
+
+    def kill(call: Call) -> Answer | None:
+        if call.operation != "acknowledge" or killed.is_set():
+            return None
+        killed.set()
+        cloud.listener.kill()
+        return None if acknowledged else refusal(503, "ServiceUnavailable", "Not now.")
+
+    cloud.azure.when(kill)
+    cloud.change("db", "second")
+    assert killed.wait(PATIENCE)
+    assert cloud.listener.wait(PATIENCE) < 0
+    assert cloud.notes("db") == 1
+    cloud.spine.await_data("db", entry=b"second")
+    _come_back(cloud)
+
+
+def _come_back(cloud: Cloud) -> None:
+    """Start the listener anew and see that the change is there, at the price of one read."""
+    cloud.listen()
+    cloud.await_worked_off()
+    cloud.spine.await_data("db", entry=b"second")
+    # What would be read would be read by now: another secret's change comes after it.
+    cloud.synced("other", "one")
+    assert cloud.reads() == 3
+    assert cloud.notes("db") == 1
+    assert len(cloud.subscription.acknowledged) == 1
     assert not cloud.subscription.dead
