@@ -61,7 +61,9 @@ class Fetcher:
             return
         with self._lock:
             # Under the lock, so that no lane is closed between being found and being used.
-            self._lane(lane).gather(missing, party)
+            is_complete = self._lane(lane).gather(missing, party)
+        if is_complete:
+            done(party.answers)
 
     def lane(self, lane: Lane) -> LaneWork:
         """The lane's work; opened when it is first used."""

@@ -1,4 +1,4 @@
-"""Keep: what of a lane's answers the cache remembers, and how they are counted.
+"""Keep: what of a lane's answers the cache remembers and gives back, and how they are counted.
 
 Used by reconciler.lane; feeds reconciler.cache and the metrics. A refusal is never kept: that it
 ends is announced nowhere.
@@ -12,7 +12,7 @@ from reconciler.backends.contract import CannotLook, Look, Read, Value, Versions
 from reconciler.cache import Cache
 from reconciler.load import Slot
 from reconciler.metrics import ReconcilerMetrics
-from reconciler.reads import Answer, Lane, Verb
+from reconciler.reads import Answer, Ask, Lane, Verb
 from reconciler.remade import SLACK_SECONDS
 
 log = structlog.get_logger()
@@ -25,6 +25,10 @@ class Keeper:
         self._lane = lane
         self._cache = cache
         self._metrics = metrics
+
+    def find(self, ask: Ask) -> Answer | None:
+        """What is kept and will do for this ask."""
+        return self._cache.find(ask, (self._lane, ask.reference.entry))
 
     def keep(self, slot: Slot, answer: Answer) -> None:
         """Count an answer, and keep it or forget what it denies; never raises."""

@@ -71,12 +71,22 @@ class LaneWork:
         self._budget = Budget()
         self._pause = Pause(clock)
 
-    def gather(self, asks: Sequence[Ask], party: Party) -> None:
-        """Take asks on board."""
+    def gather(self, asks: Sequence[Ask], party: Party) -> bool:
+        """Take asks on board; whether there was nothing left to ask, so that the party is complete.
+
+        A call may have landed since the asker looked into the cache: under the lock in which calls
+        land it is looked for once more, or the same would be read again.
+        """
+        is_complete = False
         with self._changed:
             for ask in asks:
-                self._board(ask, party)
+                answer = self._keeper.find(ask)
+                if answer is None:
+                    self._board(ask, party)
+                else:
+                    is_complete = _settle(party, (ask.verb, ask.reference.entry), answer)
             self._call_pilots()
+        return is_complete
 
     def backend(self) -> Backend:
         """The lane's backend, opened when first used. Raises Retry or GiveUp."""

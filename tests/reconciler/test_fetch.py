@@ -16,7 +16,7 @@ from reconciler.fetch import Fetcher
 from reconciler.lane import FLIGHTS_PER_LANE, LaneWork
 from reconciler.load import Answers, Load
 from reconciler.metrics import ReconcilerMetrics
-from reconciler.reads import Ask, Lane, Verb
+from reconciler.reads import Answer, Ask, Lane, ReadKey, Verb
 
 READ_DB = (Verb.READ, entry_of("db"))
 FAR_LANE = replace(LANE, scope="us-east-1")
@@ -25,7 +25,7 @@ FAR_LANE = replace(LANE, scope="us-east-1")
 class Stepped:
     """A Fetcher whose flights are stepped by the test."""
 
-    def __init__(self, backend: Backend | None = None) -> None:
+    def __init__(self, backend: Backend | None = None, cache: Cache | None = None) -> None:
         self.clock = Clock()
         self.backend = MemoryBackend()
         self.lanes: list[LaneWork] = []
@@ -33,7 +33,7 @@ class Stepped:
         serving = backend or self.backend
         self.fetcher = Fetcher(
             lambda _lane: serving,
-            Cache(100_000),
+            cache or Cache(100_000),
             ReconcilerMetrics(self.registry),
             clock=self.clock,
             start=lambda lane, _name: self.lanes.append(lane),
@@ -85,6 +85,59 @@ def test_a_second_ask_is_answered_from_the_cache_at_once() -> None:
     stepped.submit()
     stepped.fly()
     assert version_in(stepped.submit()) == "v1"
+    assert stepped.reads() == 1
+
+
+class _LateCache(Cache):
+    """Between a look into it that finds nothing and what follows, something happens."""
+
+    def __init__(self) -> None:
+        super().__init__(100_000)
+        self.meanwhile: Callable[[], None] | None = None
+
+    def find(self, ask: Ask, read: ReadKey) -> Answer | None:
+        found = super().find(ask, read)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return found
+
+
+@pytest.mark.parametrize("others", [(), ("web",)])
+def test_a_call_that_lands_just_after_the_look_into_the_cache_is_not_made_again(
+    others: tuple[str, ...],
+) -> None:
+    cache = _LateCache()
+    stepped = Stepped(cache=cache)
+    stepped.put("db", *others)
+    first = stepped.submit()
+    cache.meanwhile = stepped.fly
+    second: list[Answers] = []
+    asks = [Ask(Verb.READ, reference(name), 0) for name in ("db", *others)]
+    stepped.fetcher.submit(LANE, asks, second.append)
+    assert version_in(first) == "v1"
+    if others:
+        assert second == []
+        stepped.fly()
+    assert version_in(second) == "v1"
+    assert len(second) == 1
+    assert stepped.reads() == 1
+    assert stepped.lane.depart() is None
+
+
+def test_who_is_answered_just_after_his_look_may_ask_again_at_once() -> None:
+    cache = _LateCache()
+    stepped = Stepped(cache=cache)
+    stepped.put("db")
+    stepped.submit()
+    cache.meanwhile = stepped.fly
+    again: list[Answers] = []
+
+    def ask_again(_answers: Answers) -> None:
+        again.extend(stepped.submit())
+
+    stepped.fetcher.submit(LANE, [Ask(Verb.READ, reference("db"), 0, None)], ask_again)
+    assert version_in(again) == "v1"
     assert stepped.reads() == 1
 
 
