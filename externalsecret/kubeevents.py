@@ -2,7 +2,9 @@
 
 Fed by both halves with sentences for the user; writes core/v1 Events beside the object, with the
 right to create them and no other. Therefore a repetition cannot be counted in the Event that is
-there already: it is left out for ten minutes instead.
+there already: it is left out for ten minutes instead. Good news of many objects at once, as when
+thousands are synced for the first time, would be a third of all writes: beyond an allowance they
+are left out, for the conditions tell the same.
 
 Guarantees: never raises, never fails its caller; no flood of equal Events. Does not guarantee that
 an Event arrives: it is said once, and lost if the API server is away. The call waits for the API
@@ -26,6 +28,8 @@ EventType = Literal["Normal", "Warning"]
 
 _SILENT_SECONDS = 600.0
 _REMEMBERED = 4096
+_GOOD_NEWS_AT_ONCE = 100.0
+_GOOD_NEWS_A_SECOND = 5.0
 _MAX_MESSAGE_BYTES = 1024
 _MAX_NAME = 200
 _CUT = "..."
@@ -66,12 +70,16 @@ class Recorder:
         self._clock = clock
         self._lock = threading.Lock()
         self._said: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._allowance = _GOOD_NEWS_AT_ONCE
+        self._allowed_at = clock()
 
     def record(self, about: ObjectRef, kind: EventType, reason: str, message: str) -> None:
-        """Write an Event, unless the same was said of the same object within ten minutes."""
+        """Write an Event, unless the same was said of the same object within ten minutes, or it is
+        one of too many good news.
+        """
         now = self._clock()
         said = (about.namespace, about.name, about.uid, reason, message)
-        if not self._is_news(said, now):
+        if not self._is_news(said, now) or (kind == "Normal" and not self._is_allowed(now)):
             return
         path = f"/api/v1/namespaces/{about.namespace or 'default'}/events"
         try:
@@ -90,6 +98,18 @@ class Recorder:
             self._said.move_to_end(said)
             if len(self._said) > _REMEMBERED:
                 self._said.popitem(last=False)
+            return True
+
+    def _is_allowed(self, now: float) -> bool:
+        """Whether there is room for good news, which are then said."""
+        with self._lock:
+            passed = max(0.0, now - self._allowed_at)
+            self._allowed_at = now
+            grown = self._allowance + passed * _GOOD_NEWS_A_SECOND
+            self._allowance = min(_GOOD_NEWS_AT_ONCE, grown)
+            if self._allowance < 1.0:
+                return False
+            self._allowance -= 1.0
             return True
 
     def _forget(self, said: tuple[str, ...]) -> None:

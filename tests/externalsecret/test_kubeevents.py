@@ -73,6 +73,31 @@ def test_another_reason_message_or_object_is_news(api: FakeKubeApi, recorder: Re
     assert len(_events(api)) == 4
 
 
+def test_of_good_news_there_are_no_more_than_a_hundred_at_once_and_five_a_second(
+    api: FakeKubeApi, recorder: Recorder, clock: Clock
+) -> None:
+    def say(count: int) -> int:
+        before = len(_events(api))
+        for number in range(count):
+            recorder.record(SHOP, "Normal", "Synced", f"{clock.now} {number}")
+        return len(_events(api)) - before
+
+    assert say(150) == 100
+    clock.now += 2
+    assert say(50) == 10
+    clock.now += 3600
+    assert say(150) == 100
+    clock.now -= 60
+    assert say(1) == 0
+
+
+def test_what_is_wrong_is_always_said(api: FakeKubeApi, recorder: Recorder) -> None:
+    for number in range(200):
+        recorder.record(SHOP, "Normal", "Synced", f"{number}")
+        recorder.record(SHOP, "Warning", "Denied", f"{number}")
+    assert sum(event["type"] == "Warning" for event in _events(api)) == 200
+
+
 def test_a_failed_event_does_not_fail_its_caller_and_may_be_said_again(
     api: FakeKubeApi, recorder: Recorder
 ) -> None:
@@ -90,15 +115,15 @@ def test_a_refused_event_is_not_tried_again(api: FakeKubeApi, recorder: Recorder
 
 
 def test_memory_for_repetitions_is_bounded(api: FakeKubeApi, recorder: Recorder) -> None:
-    recorder.record(SHOP, "Normal", "Heard", "first")
+    recorder.record(SHOP, "Warning", "Heard", "first")
     for number in range(4096):
-        recorder.record(SHOP, "Normal", "Heard", str(number))
-    recorder.record(SHOP, "Normal", "Heard", "first")
+        recorder.record(SHOP, "Warning", "Heard", str(number))
+    recorder.record(SHOP, "Warning", "Heard", "first")
     assert len(api.made("POST")) == 4098
 
 
 def test_a_long_message_is_cut_to_what_an_event_holds(api: FakeKubeApi, recorder: Recorder) -> None:
-    recorder.record(SHOP, "Normal", "Heard", "ü" * 2000)
+    recorder.record(SHOP, "Warning", "Heard", "ü" * 2000)
     (event,) = _events(api)
     assert len(event["message"].encode()) <= 1024
     assert event["message"].endswith("ü...")
@@ -115,7 +140,7 @@ def test_a_real_api_server_takes_it_with_the_listeners_rights_alone(
         lambda: may(cluster, "listener", namespace, "create", "events"), bool, "it may record"
     )
     recorder = Recorder(connect(str(kubeconfig)), "hark-listener", time.time)
-    recorder.record(about, "Normal", "Heard", "ü" * 2000)
+    recorder.record(about, "Warning", "Heard", "ü" * 2000)
     found = cluster.request("GET", f"/api/v1/namespaces/{namespace}/events")
     assert [event["involvedObject"]["name"] for event in found["items"]] == [name]
 
