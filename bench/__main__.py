@@ -25,6 +25,7 @@ from bench import (
     systems,
     trouble,
 )
+from bench.picture import draw
 from bench.world import install_definition
 from testbed.cluster import Cluster
 from testbed.controlplane import ControlPlane
@@ -81,7 +82,9 @@ def main() -> int:
             print(f"{name} ...", file=sys.stderr, flush=True)
             rows += SCENARIOS[name](cluster, quick=arguments.quick)
     print(figures.table(rows))
-    print(f"\nstored in {figures.store(rows, DEFINITIONS, quick=arguments.quick)}")
+    stored = figures.store(rows, DEFINITIONS, quick=arguments.quick)
+    stored.with_suffix(".svg").write_text(draw(rows), encoding="utf-8")
+    print(f"\nstored in {stored}, and as a picture beside it (.svg)")
     return 1 if any(row.verdict == "BEYOND" for row in rows) else 0
 
 
