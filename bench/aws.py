@@ -105,6 +105,14 @@ class Aws:
         messages: dict[str, str] = self._post("change", asked)["messages"]
         return messages
 
+    def put_parameters(self, values: Mapping[str, str], *, announced: bool) -> dict[str, str]:
+        """Make parameters, or give them new versions, and perhaps enqueue their events; message
+        ids by name.
+        """
+        asked = {"values": values, "announced": announced}
+        messages: dict[str, str] = self._post("parameters", asked)["messages"]
+        return messages
+
     def throttle(self, seconds: float) -> None:
         """Refuse every second read of values for so long."""
         self._post("throttle", {"seconds": seconds})

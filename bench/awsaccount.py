@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.awsfaults import Faults
+from bench.awsparameters import Parameters, parameter_changed
 from bench.awsqueue import Queue, label_updated
 from bench.awssecrets import Secrets
 
@@ -29,6 +30,7 @@ class Account:
         self.latency = _LATENCY
         self.calls: Counter[str] = Counter()
         self.secrets = Secrets()
+        self.parameters = Parameters()
         self.queue = Queue(loop)
         self.faults = Faults()
         self.service_times: list[float] = []
@@ -38,6 +40,9 @@ class Account:
             "BatchGetSecretValue": self.secrets.batch,
             "DescribeSecret": self.secrets.describe,
             "ListSecrets": self.secrets.list,
+            "GetParameter": self.parameters.get,
+            "GetParameters": self.parameters.get_many,
+            "DescribeParameters": self.parameters.describe,
             "DeleteMessageBatch": self.queue.delete_batch,
             "ChangeMessageVisibilityBatch": self.queue.visibility_batch,
             "GetQueueAttributes": lambda _asked: self.queue.attributes(),
@@ -51,6 +56,7 @@ class Account:
         acts: dict[str, Callable[[Row], Row]] = {
             "create": self._create,
             "change": self._change,
+            "parameters": self._put_parameters,
             "latency": self._set_latency,
             "throttle": self.faults.throttle,
             "hang": self.faults.hang,
@@ -77,6 +83,14 @@ class Account:
             messages.setdefault(name, self.queue.send(body))
         return {"messages": messages}
 
+    def _put_parameters(self, asked: Row) -> Row:
+        messages: dict[str, str] = {}
+        for name, value in asked["values"].items():
+            arn = self.parameters.put(name, value)
+            if asked["announced"]:
+                messages[name] = self.queue.send(parameter_changed(name, arn))
+        return {"messages": messages}
+
     def _set_latency(self, asked: Row) -> Row:
         self.latency = float(asked["seconds"])
         return {}
@@ -84,7 +98,7 @@ class Account:
     def _counts(self) -> Row:
         return {
             "calls": dict(self.calls),
-            "values": self.secrets.values_served,
+            "values": self.secrets.values_served + self.parameters.values_served,
             "received_at": self.queue.received_at,
             "service_times": self.service_times,
             "queued": len(self.queue),
@@ -93,7 +107,7 @@ class Account:
 
     def _reset(self) -> Row:
         self.calls.clear()
-        self.secrets.values_served = 0
+        self.secrets.values_served = self.parameters.values_served = 0
         self.queue.received_at.clear()
         self.service_times.clear()
         return {}

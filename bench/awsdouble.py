@@ -1,4 +1,4 @@
-"""A double of AWS that is fast and counts: Secrets Manager, STS and SQS as the SDK speaks to them.
+"""A double of AWS that is fast and counts: Secrets Manager, Parameter Store, STS and SQS.
 
 `python -m bench.awsdouble` serves on a free loopback port, which it prints, until it is killed; a
 process of its own, so that neither its work nor its counts mix with the bench's. Fed by the

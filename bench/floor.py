@@ -12,6 +12,7 @@ import base64
 import json
 import secrets
 
+from bench import doublespeed
 from bench.bodies import ledger, note
 from bench.bulk import Write, apply_all, write_all
 from bench.figures import Row
@@ -31,6 +32,7 @@ def measure(cluster: Cluster, *, quick: bool) -> list[Row]:
         Row("floor, 8 threads", "raw writes, of changes", 3 / change, "a second"),
         Row("floor, 8 threads", "raw writes, of first syncs", 2 / first, "a second"),
         Row("floor, 8 threads", "changes (note, Secret, ledger)", 1 / change, "a second"),
+        *doublespeed.measure(),
     ]
 
 

@@ -88,6 +88,31 @@ def test_metadata_tells_labels_and_costs_no_value(aws: Aws, client: Callable[[st
     assert aws.counts().values == 0
 
 
+def test_parameters_are_read_described_and_announced(
+    aws: Aws, client: Callable[[str], Any]
+) -> None:
+    store, sqs = client("ssm"), client("sqs")
+    aws.put_parameters({"/app/a": "1", "/app/b": "2"}, announced=False)
+    sent = aws.put_parameters({"/app/a": "3"}, announced=True)
+    found = store.get_parameters(Names=["/app/a", "absent"], WithDecryption=True)
+    assert [(row["Value"], row["Version"]) for row in found["Parameters"]] == [("3", 2)]
+    assert found["InvalidParameters"] == ["absent"]
+    assert store.get_parameter(Name="/app/b")["Parameter"]["Value"] == "2"
+    with pytest.raises(store.exceptions.ParameterNotFound):
+        store.get_parameter(Name="absent")
+    chosen = [{"Key": "Name", "Option": "Equals", "Values": ["/app/a", "/app/b"]}]
+    pages = store.get_paginator("describe_parameters").paginate(
+        ParameterFilters=chosen, PaginationConfig={"PageSize": 1}
+    )
+    assert [row["Version"] for page in pages for row in page["Parameters"]] == [2, 1]
+    assert aws.counts().values == 2
+    rows = _receive(sqs, aws)
+    assert [row["MessageId"] for row in rows] == [sent["/app/a"]]
+    meaning = messages.parse(rows[0]["Body"], Origin(region="eu-central-1", account="1" * 12))
+    assert "app/a" in str(meaning)
+    _delete(sqs, aws, rows)
+
+
 def test_a_role_is_assumed(aws: Aws, client: Callable[[str], Any]) -> None:
     given = client("sts").assume_role(RoleArn=ROLE, RoleSessionName="test")
     assert given["Credentials"]["Expiration"].timestamp() > time.time()
