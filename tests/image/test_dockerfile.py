@@ -104,6 +104,21 @@ def test_what_is_copied_is_let_through_to_the_builder_and_nothing_else() -> None
     assert all((ROOT / name).exists() for name in copied)
 
 
+def test_no_description_of_an_aws_service_that_is_called_is_trimmed() -> None:
+    files = [*(ROOT / "listener").rglob("*.py"), *(ROOT / "reconciler/backends").rglob("*.py")]
+    called = {
+        name
+        for path in files
+        for name in re.findall(r'client\(\s*"([a-z-]+)"', path.read_text(encoding="utf-8"))
+    }
+    trimming = (ROOT / "requirements/trim-packages").read_text(encoding="utf-8")
+    kept = set(re.findall(r"-not -name ([a-z-]+)", trimming))
+    assert called >= {"sqs", "events"}
+    assert called <= kept
+    # Those that a table of services names (reconciler/backends/awsclient.py).
+    assert {"secretsmanager", "ssm", "sts"} <= kept
+
+
 def test_the_last_stage_runs_nothing_and_starts_from_nothing() -> None:
     last = _stages()[-1]
     assert last[0] == "FROM scratch"
