@@ -85,6 +85,13 @@ def test_all_extras_but_the_demo_are_in_the_image_by_default() -> None:
     assert '"hark[${EXTRAS}]"' in DOCKERFILE
 
 
+def test_the_page_about_the_image_tells_every_part() -> None:
+    page = (ROOT / "docs/image.md").read_text(encoding="utf-8")
+    table = "\n".join(line for line in page.splitlines() if line.startswith("| `"))
+    parts = set(PROJECT["project"]["optional-dependencies"]) - {"demo"}
+    assert set(re.findall(r"`([a-z]+)`", table)) == parts
+
+
 def test_every_package_of_the_wheel_is_copied() -> None:
     copied = {line.split()[1] for line in _instructions() if line.startswith("COPY ")}
     assert set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) <= copied

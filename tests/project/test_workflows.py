@@ -131,4 +131,4 @@ def test_dependabot_looks_at_every_manifest_that_there_is() -> None:
 
     assert folders["gomod"] == holding("go.mod")
     assert folders["npm"] == holding("package.json")
-    assert {"github-actions", "docker", "pip"} <= set(folders)
+    assert {"github-actions", "pip"} <= set(folders)
