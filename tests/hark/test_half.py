@@ -357,7 +357,7 @@ def test_lists_are_awaited_until_the_stop(desk: Desk) -> None:
 def queue(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> FakeSource:
     """The queue of a listener whose one ExternalSecret reads `db`."""
     source = FakeSource()
-    monkeypatch.setattr("listener.sources.sqs.open_sqs", lambda _url: source)
+    monkeypatch.setattr("listener.sources.sqs.open_sqs", lambda _url, **_options: source)
     data = [{"key": "db", "name": "password"}]
     spec = {"backendType": "secretsManager", "data": data}
     desk.api.seed(f"{GROUP_PATH}/namespaces/shop/externalsecrets/one", {"spec": spec})
@@ -428,7 +428,7 @@ def test_a_queue_that_cannot_be_opened_is_told_by_its_name_and_not_by_its_url(
 ) -> None:
     tried = threading.Event()
 
-    def fail(_url: str) -> FakeSource:
+    def fail(_url: str, **_options: str) -> FakeSource:
         tried.set()
         raise GiveUp("No region is set.", reason="InvalidSetting")
 
