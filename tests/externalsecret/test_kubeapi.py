@@ -102,6 +102,30 @@ def test_a_token_that_was_replaced_on_disk_is_used_within_seconds(
     assert server.tokens == ["Bearer first", "Bearer first", "Bearer second"]
 
 
+def test_an_api_server_may_stand_below_a_path(server: Server, tmp_path: Path) -> None:
+    api = connect(_kubeconfig(tmp_path / "kubeconfig", f"{server.url}/k8s/clusters/c-1/"))
+    api.request("GET", "/api/v1/x", query={"limit": "1"})
+    server.chunks = []
+    assert list(api.stream("/api/v1/y", query={}, accept="", read_timeout=5)) == []
+    assert [path for _, path, *_ in server.asked] == [
+        "/k8s/clusters/c-1/api/v1/x?limit=1",
+        "/k8s/clusters/c-1/api/v1/y",
+    ]
+
+
+def test_a_proxy_to_an_api_server_without_tls_is_handed_whole_urls(server: Server) -> None:
+    configuration = Configuration()
+    configuration.host, configuration.proxy = "http://cluster.example/base", server.url
+    HttpKubeApi(configuration, 5.0).request("GET", "/x")
+    assert [path for _, path, *_ in server.asked] == ["http://cluster.example/base/x"]
+
+
+def test_a_redirection_is_not_followed(api: HttpKubeApi, server: Server) -> None:
+    server.status, server.headers = 307, {"Location": f"{server.url}/elsewhere"}
+    api.request("GET", "/x")
+    assert [path for _, path, *_ in server.asked] == ["/x"]
+
+
 def _kubeconfig(path: Path, url: str) -> str:
     config = {
         "apiVersion": "v1",
