@@ -18,7 +18,7 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench bench-quick lock tools programs clean
+.PHONY: help demo test lint bench bench-quick site lock tools programs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ image: .venv/project ## Build the image with docker or buildah (TAG=name:tag, EX
 
 image-test: tools ## Build the image without pulling and start it (as root; needs buildah and mmdebstrap)
 	@$(BIN)/python -m pytest -s tests/image/built.py $(ARGS)
+
+site: .venv/project ## Build the pages of docs/ as a static site into dist/site
+	@$(BIN)/python -m testbed.site
 
 lock: .venv/project ## Pin what pyproject.toml asks for (UPGRADE=1 takes the newest)
 	@$(COMPILE) pyproject.toml --extra aws --extra gcp --extra azure --extra vault --extra webhook --extra templates \
