@@ -110,11 +110,14 @@ class Hold:
             finished = self._finished[:_MOST_AT_ONCE]
             del self._finished[:_MOST_AT_ONCE]
             is_last = self._closed and not self._finished
-        if self._clock() >= self._extend_at and not self._closed:
-            # First: what runs out of its time while others are acknowledged comes again.
-            self._extend({delivery.receipt for delivery in finished})
-        if finished:
-            self._acknowledge(finished)
+        try:
+            if self._clock() >= self._extend_at and not self._closed:
+                # First: what runs out of its time while others are acknowledged comes again.
+                self._extend({delivery.receipt for delivery in finished})
+        finally:
+            # Whatever happened: nobody else knows any more that these are finished.
+            if finished:
+                self._acknowledge(finished)
         return not is_last
 
     def _has_work(self) -> bool:

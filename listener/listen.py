@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import structlog
 
-from externalsecret.errors import HarkError, Retry
+from externalsecret.errors import HarkError, Retry, whereabouts
 from listener.ear import Ear
 from listener.hear import Fate, Hearer, Parse
 from listener.hold import Hold
@@ -33,6 +33,7 @@ _LONGEST_FAULT = 600.0
 _LONGEST_ASKED = 300.0
 """So long at most a source may have us wait by its Retry-After."""
 _PAUSE = 0.2
+_FAULT = "A fault of Hark itself, which its log tells, keeps messages from being received."
 _HEAD_START = 0.001
 
 
@@ -64,6 +65,10 @@ class Listener:
                 deliveries = self._source.receive()
             except HarkError as error:
                 self._complain(error)
+                continue
+            except Exception as fault:  # noqa: BLE001 - its text may quote what was received
+                log.error("source.fault", source=self._source.name, fault=whereabouts(fault))
+                self._complain(Retry(_FAULT, reason="Fault"))
                 continue
             self._health.worked()
             self.take(deliveries)

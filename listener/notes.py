@@ -235,4 +235,7 @@ class NoteWriter:
 
 def _tell(pending: Pending, written: bool) -> None:  # noqa: FBT001 - the shape of Done
     for done in pending.waiting:
-        done(written)
+        try:
+            done(written)
+        except Exception as fault:  # noqa: BLE001 - the others wait to be told too
+            log.error("note.untold", fault=whereabouts(fault))

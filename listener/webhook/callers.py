@@ -96,10 +96,14 @@ def _scope(where: str, scope: Any) -> Scope:
     if not isinstance(scope, dict) or scope.get("backend") not in BACKENDS:
         raise _wrong(f"{where}.backend must be one of {', '.join(BACKENDS)}.")
     backend = BACKENDS[scope["backend"]]
-    parts = {name: value for name, value in scope.items() if name != "backend"}
+    parts = {
+        name: value.strip() if isinstance(value, str) else value
+        for name, value in scope.items()
+        if name != "backend"
+    }
     known = _FIELDS[backend]
     # An empty part, as a template leaves it, would exclude nothing.
-    are_told = all(isinstance(part, str) and part.strip() for part in parts.values())
+    are_told = all(isinstance(part, str) and part for part in parts.values())
     if not set(parts) <= known or not are_told:
         raise _wrong(
             f"{where} may have {', '.join(sorted(known))} beside backend, each a text that is not "
@@ -121,8 +125,9 @@ def _vault_name(parts: Mapping[str, str]) -> str:
 def _prefix(backend: Backend, prefix: str) -> str:
     """As the identities of this backend are written."""
     if backend is Backend.VAULT:
-        end = "/" if prefix.endswith("/") else ""
-        return vault_path(prefix) + end
+        path = vault_path(prefix)
+        # A slash alone is the root, below which everything stands.
+        return f"{path}/" if path and prefix.endswith("/") else path
     if backend is Backend.PARAMETER_STORE:
         return prefix.removeprefix("/")
     return prefix.lower() if backend is Backend.KEY_VAULT else prefix

@@ -266,3 +266,20 @@ def test_the_age_of_the_oldest_message_that_is_not_noted_is_told() -> None:
     assert age() == 3
     hold.finish([timeless])
     assert age() == 0
+
+
+def test_a_fault_in_an_extension_keeps_nothing_that_is_finished(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, _ = desk.receive(2)
+    desk.hold.finish([finished])
+
+    def broken(_deliveries: Sequence[Delivery]) -> None:
+        raise ValueError("untranslated")
+
+    monkeypatch.setattr(desk.source, "extend", broken)
+    desk.clock.seconds += 30.0
+    with pytest.raises(ValueError, match="untranslated"):
+        desk.hold.work_once()
+    assert desk.source.made("ack") == [Call("ack", (0,))]
+    assert len(desk.hold) == 1

@@ -717,3 +717,35 @@ def test_of_a_thousand_changes_at_once_all_are_noted_and_few_are_held(desk: Desk
 
 def _parse(delivery: Delivery) -> Meaning:
     return aws.parse(delivery.body, delivery.origin)
+
+
+def test_a_fault_of_ours_in_receiving_is_a_failure_of_the_source_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        desk.stop.set()
+        raise ValueError(CANARY)
+
+    monkeypatch.setattr(desk.source, "receive", broken)
+    with capture_logs() as logs:
+        desk.listener.run()
+    assert CANARY not in str(logs)
+    assert [line["event"] for line in logs] == ["source.fault", "source.failed"]
+    samples = [sample for metric in desk.registry.collect() for sample in metric.samples]
+    failures = [s for s in samples if s.name.endswith("source_failures_total")]
+    assert [(s.labels["reason"], s.value) for s in failures] == [("Fault", 1.0)]
+    assert [s.value for s in samples if s.name.endswith("source_up")] == [0.0]
+
+
+def test_one_that_cannot_be_told_of_its_note_leaves_no_other_untold(desk: Desk) -> None:
+    told: list[bool] = []
+
+    def broken(*_: bool) -> None:
+        raise ValueError(CANARY)
+
+    for done in (broken, told.append):
+        desk.notes.submit(("shop", "gone"), {}, done)
+    with capture_logs() as logs:
+        desk.write_notes()
+    assert told == [True]
+    assert CANARY not in str(logs)

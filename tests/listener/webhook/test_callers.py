@@ -157,3 +157,26 @@ def test_callers_may_change_while_it_runs(hook: Hook, tmp_path: Path) -> None:
     assert hook.sample("webhook_reload_failures_total", reason="InvalidCallers") == 1
     file.write_text("- secret: another\n  announces: [{backend: vault, prefix: kv/}]")
     assert hook.post(event).status == 403
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("region: ' eu-west-1 '", "region: eu-west-1"),
+        ("prefix: ' shop/ '", "prefix: shop/"),
+    ],
+)
+def test_blanks_around_a_part_of_a_scope_mean_nothing(written: str, meant: str) -> None:
+    def read(part: str) -> Callers:
+        return read_callers(
+            f"[{{application: a, announces: [{{backend: secretsManager, {part}}}]}}]", "application"
+        )
+
+    assert read(written) == read(meant)
+
+
+def test_a_slash_alone_is_the_root_of_a_vault() -> None:
+    def read(scope: str) -> Callers:
+        return read_callers(f"[{{application: a, announces: [{{{scope}}}]}}]", "application")
+
+    assert read("backend: vault, prefix: /") == read("backend: vault")
