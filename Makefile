@@ -18,7 +18,7 @@ unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench bench-quick site lock tools programs clean
+.PHONY: help demo test soak lint bench bench-quick site lock tools programs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,11 @@ demo: .venv/project $(if $(CLUSTER),,programs) ## See Hark at work, on this mach
 
 test: lint tools ## Lint, then run every test (WORKERS=n at a time, ARGS="-k word" for pytest)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+soak: tools ## Outages of a minute and floods of a thousand messages, which make test shortens (ten minutes)
+	@HARK_TEST_OUTAGE_SECONDS=60 HARK_TEST_FLOOD=1000 $(BIN)/python -m pytest --timeout 900 --durations 0 \
+		tests/crash/test_floods.py tests/crash/test_queue_goes_away.py \
+		tests/crash/test_pubsub_goes_away.py tests/crash/test_cluster_misbehaves.py $(ARGS)
 
 lint: .venv/project ## Check format, style, types and which package may import which
 	@$(BIN)/ruff format --check .

@@ -82,11 +82,21 @@ class Sweeper:
                 # Whoever leads meanwhile begins anew.
                 self._rounds.abandon()
                 continue
-            self._unannounced.judge()
+            self._prepare(self._unannounced.judge)
             self._sweep_as_asked()
-            self._rounds.use(self._objects.own_intervals())
+            self._prepare(self._use_intervals)
             for own, plan in self._rounds.due():
                 self._turn(own, plan)
+
+    def _prepare(self, step: Callable[[], None]) -> None:
+        """Do what helps the sweep and must not keep it from coming."""
+        try:
+            step()
+        except Exception as fault:  # noqa: BLE001 - the net below everything else stays up
+            log.error("sweep.fault", fault=whereabouts(fault))
+
+    def _use_intervals(self) -> None:
+        self._rounds.use(self._objects.own_intervals())
 
     def _sweep_as_asked(self) -> None:
         question = self._asked.open_question()

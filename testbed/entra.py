@@ -9,6 +9,7 @@ are signed by a key that the tenant publishes (`sign`).
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 import time
@@ -54,7 +55,9 @@ class Entra:
             if key is None:
                 key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
                 self._keys[key_id] = key
-        return jwt.encode(claims, key, algorithm, {"kid": key_id})
+        # Not by jwt.encode, which makes no token whose claims are of a wrong kind.
+        payload = json.dumps(claims).encode()
+        return jwt.api_jws.encode(payload, key, algorithm, {"kid": key_id})
 
     def published(self) -> dict[str, Any]:
         """The tenant's public keys (JSON Web Key Set)."""

@@ -32,6 +32,7 @@ _OLD_SECONDS = 86_400.0
 _FETCH_SECONDS = 5
 _SKEW_SECONDS = 60
 _CLAIMS = ["exp", "nbf", "iss", "aud"]
+_NOT_VALID = "The token is not valid."
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,9 @@ class EntraTokens:
             )
         except jwt.PyJWTError as error:
             raise NotProven(_said(error)) from None
+        except (ArithmeticError, RecursionError, TypeError, ValueError):
+            # A claim of another kind than the standard gives it, which the library does not expect.
+            raise NotProven(_NOT_VALID) from None
         return claims
 
 
@@ -151,4 +155,4 @@ def _said(error: jwt.PyJWTError) -> str:
         jwt.InvalidAlgorithmError: "The token is signed by another algorithm than RS256.",
         jwt.InvalidSignatureError: "The token's signature is wrong.",
     }
-    return said.get(type(error), "The token is not valid.")
+    return said.get(type(error), _NOT_VALID)

@@ -1,7 +1,7 @@
 """Many messages at once: what matters is not starved, nothing is lost, memory stays bounded.
 
 Counts prove it, not seconds: how many batches were received, acknowledged, held and read. They are
-100 messages here, since moto takes long over each, and by hand as many as HARK_TEST_FLOOD says;
+100 messages here, since moto takes long over each, and a thousand in make soak (HARK_TEST_FLOOD);
 tests/listener/test_listen.py has a thousand and a queue in memory.
 """
 

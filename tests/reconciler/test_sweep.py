@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from externalsecret.errors import GiveUp, Retry
 from fakes.resources import (
@@ -30,6 +31,7 @@ from reconciler.objects import Objects
 from reconciler.reads import Lane
 from reconciler.sweep import Sweeper
 from reconciler.sweepasked import ANSWERED, ASKED, UNANSWERED, SweepAsked
+from reconciler.unannounced import Unannounced
 
 DB = (LANE, entry_of("db"))
 HOUR = 3600.0
@@ -353,6 +355,23 @@ def test_a_sweep_that_breaks_as_a_whole_is_not_run_again_at_once(
     monkeypatch.undo()
     net.run_until(lambda: net.clock() > 100 + 1.2 * HOUR)
     assert len(net.times) == 2
+
+
+@pytest.mark.parametrize(("broken", "name"), [(Unannounced, "judge"), (Objects, "own_intervals")])
+def test_what_breaks_before_the_sweep_does_not_keep_it_from_coming(
+    net: Safety, monkeypatch: pytest.MonkeyPatch, broken: type, name: str
+) -> None:
+    def fault(_self: object) -> None:
+        raise KeyError("hunter2")
+
+    net.times.append(net.clock() - 2 * HOUR)
+    net.backend.put("db", b"two", "v2")
+    monkeypatch.setattr(broken, name, fault)
+    with capture_logs() as logs:
+        net.run_until(lambda: len(net.times) >= 2)
+    assert net.woken == [("team", "shop")]
+    assert "sweep.fault" in {line["event"] for line in logs}
+    assert "hunter2" not in str(logs)
 
 
 def test_a_sweep_lets_go_of_systems_that_nobody_reads(net: Safety) -> None:

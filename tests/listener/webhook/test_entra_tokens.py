@@ -82,6 +82,13 @@ def test_a_good_token_names_its_application_in_both_versions(desk: Desk) -> None
     [
         ({"aud": "api://other"}, NotProven, "audience"),
         ({"iss": "https://sts.windows.net/other/"}, NotProven, "issued by"),
+        ({"iss": [f"https://sts.windows.net/{TENANT}/"]}, NotProven, "not valid|issued by"),
+        ({"iss": {}}, NotProven, "not valid|issued by"),
+        ({"aud": [7, {}]}, NotProven, "not valid|audience"),
+        ({"exp": [4_000_000_000]}, NotProven, "not valid"),
+        ({"exp": float("inf")}, NotProven, "not valid"),
+        ({"nbf": {}}, NotProven, "not valid"),
+        ({"iat": []}, NotProven, "not valid"),
         ({"tid": "other"}, NotProven, "tenant"),
         ({"exp": 1_600_000_000}, NotProven, "expired"),
         ({"exp": None}, NotProven, "not valid"),
