@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,16 +77,23 @@ def main() -> int:
     if load > processors / 2:
         print(f"This machine is not quiet (load {load:.1f}); a p99 will tell of that.\n")
     rows: list[figures.Row] = []
+    broken: list[str] = []
     with _cluster(arguments.cluster) as cluster:
         install_definition(cluster)
         for name in arguments.only or SCENARIOS:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            rows += SCENARIOS[name](cluster, quick=arguments.quick)
+            try:
+                rows += SCENARIOS[name](cluster, quick=arguments.quick)
+            except Exception:  # noqa: BLE001 - what the others measured shall not be lost
+                traceback.print_exc()
+                broken.append(name)
     print(figures.table(rows))
     stored = figures.store(rows, DEFINITIONS, quick=arguments.quick)
     stored.with_suffix(".svg").write_text(draw(rows), encoding="utf-8")
     print(f"\nstored in {stored}, and as a picture beside it (.svg)")
-    return 1 if any(row.verdict == "BEYOND" for row in rows) else 0
+    if broken:
+        print(f"not measured to the end, see above: {', '.join(broken)}")
+    return 1 if broken or any(row.verdict == "BEYOND" for row in rows) else 0
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,11 +12,15 @@ import http.client
 import json
 import socket
 import ssl
+import time
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
 from testbed.cluster import MERGE_PATCH, Cluster
+
+_IDLE_SECONDS = 30.0
+"""A connection that was unused for longer is opened anew: the API server ends idle ones."""
 
 
 class KeptClient:
@@ -32,6 +36,7 @@ class KeptClient:
             timeout=60,
             context=ssl.create_default_context(cafile=cluster.ca_file),
         )
+        self._used_at = time.monotonic()
 
     def close(self) -> None:
         self._connection.close()
@@ -44,9 +49,12 @@ class KeptClient:
 
     def open(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPResponse:
         """Send a request; the answer, of which only the head was read."""
+        if time.monotonic() - self._used_at > _IDLE_SECONDS:
+            self._connection.close()
         kind = MERGE_PATCH if method == "PATCH" else "application/json"
         self._connection.request(method, path, body, {**self._headers, "Content-Type": kind})
         answer = self._connection.getresponse()
+        self._used_at = time.monotonic()
         if answer.status >= http.client.BAD_REQUEST:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.read(500)!r}")
         return answer

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -118,13 +119,23 @@ class World:
         """Wait until so many ExternalSecrets are Ready."""
         deadline = time.monotonic() + _PATIENCE
         while True:
-            found = self.client.request("GET", self.path())["items"]
-            ready = sum(map(is_ready, found))
+            ready = sum(map(is_ready, self._all()))
             if ready == count:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Only {ready} of {count} ExternalSecrets are Ready.")
             time.sleep(0.2)
+
+    def _all(self) -> Iterator[dict[str, Any]]:
+        """The ExternalSecrets of our own namespace, a chunk at a time."""
+        token = ""
+        while True:
+            query = urllib.parse.urlencode({"limit": 500, "continue": token})
+            found = self.client.request("GET", f"{self.path()}?{query}")
+            yield from found["items"]
+            token = found["metadata"].get("continue", "")
+            if not token:
+                return
 
     def await_acknowledged(self) -> None:
         """Wait until the queue is empty."""
