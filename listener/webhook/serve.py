@@ -2,7 +2,8 @@
 
 Fed by listener.webhook.app; cheroot does the work. Guarantees: the port is bound when the
 constructor returns; a connection holds a thread only once it has sent something, and the handshake
-of TLS is done in that thread; what the server itself refuses is a sentence in JSON too. No access
+of TLS is done in that thread; whoever holds idle connections, however many, loses the longest idle
+one to the next that comes; what the server itself refuses is a sentence in JSON too. No access
 log, as a query may hold a secret. `close` answers what is under way and returns when the port is
 free.
 """
@@ -160,10 +161,29 @@ class _Server(Server):
         """Hand a connection to a thread, a new one not before it has sent something."""
         if conn.last_used is not None:
             super().process_conn(conn)
-        elif self.can_add_keepalive_connection:
+            return
+        if self.can_add_keepalive_connection or self._ends_longest_idle():
             self.put_conn(conn)
         else:
             conn.close()
+
+    def _ends_longest_idle(self) -> bool:
+        """Make room for one more, if anybody is idle. Called by the one thread that looks for what
+        arrived, as cheroot's own expiry is: whoever has sent something is left to that look.
+        """
+        watched: Any = vars(self)["_connections"]._selector  # noqa: SLF001 - it has no other name
+        speaking = {place for place, _ in watched.select(timeout=0)}
+        idle = {
+            place: conn
+            for place, conn in watched.connections
+            if conn is not self and place not in speaking
+        }
+        if not idle:
+            return False
+        longest = min(idle, key=lambda place: idle[place].last_used)
+        watched.unregister(longest)
+        idle[longest].close()
+        return True
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - cheroot's own shape
         """Its texts may quote what was sent: the kind of the error is told."""

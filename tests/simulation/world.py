@@ -306,6 +306,9 @@ class World:
     def _suspend(self, held: Mapping[str, Any], *, wanted: bool) -> None:
         path = _path(held["metadata"]["name"])
         self.fake.request("PUT", path, body={**held, "spec": {**held["spec"], "suspend": wanted}})
+        if read_resource(held).refresh():
+            # As with any edit: the pass that was under way is over, and the next one asks anew.
+            self._asked.update(_slots(held["spec"]))
 
     def _refresh(self) -> None:
         held = self.fake.find(_path(self.rng.choice(list(_ROLES))))

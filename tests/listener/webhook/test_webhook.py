@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -297,8 +298,9 @@ def test_what_was_withdrawn_does_not_pile_up_while_nobody_receives(open_hook: Op
 
 
 def test_connections_that_say_nothing_hold_up_nobody(hook: Hook) -> None:
-    silent = [socket.create_connection(("127.0.0.1", hook.source.port)) for _ in range(60)]
+    silent = [socket.create_connection(("127.0.0.1", hook.source.port)) for _ in range(210)]
     assert hook.post(announcement("secret/data/app")).status == 200
+    assert silent[0].recv(1) == b"", "the longest silent ones went for those that came after them"
     for connection in silent:
         connection.close()
 
@@ -371,3 +373,30 @@ def test_a_fault_of_ours_is_an_answer_without_details(
         answer = open_hook().post(announcement("secret/data/app"))
     assert answer.status == 500
     assert "canary" not in f"{answer}{logs}"
+
+
+@pytest.mark.parametrize("place", ["webhook.app.split", "messages.announced.parse"])
+def test_a_fault_of_ours_in_reading_a_body_is_an_answer_and_keeps_nobody(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    faults = [KeyError, MemoryError, OverflowError, RecursionError, RuntimeError, UnicodeError]
+    body = json.dumps(announcement("secret/data/canary")).encode()
+    headers = {**BEARER, "Content-Type": "application/json"}
+    connection = hook.connect()
+
+    def told() -> tuple[int, dict[str, Any]]:
+        connection.request("POST", "/v1/changes", body, headers)
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read())
+
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        broken = Mock(side_effect=[fault("canary-fault") for fault in faults])
+        patched.setattr(f"listener.{place}", broken)
+        answers = [told() for _ in faults]
+    assert [(status, list(answer)) for status, answer in answers] == [(500, ["error"])] * 6
+    assert [entry["event"] for entry in logs] == ["webhook.fault"] * 6
+    assert "canary" not in f"{answers}{logs}"
+    # The same connection is good for the sender's next try.
+    assert told()[0] == 200
+    assert hook.heard == ["secret/data/canary"]
+    connection.close()
