@@ -19,7 +19,7 @@ from typing import Any
 
 from externalsecret import definitions
 from externalsecret.errors import HarkError
-from hark import testevent
+from hark import installvalues, testevent
 from hark.cost import options as cost
 from hark.environmenthelp import told_to
 from hark.logs import set_up_logs
@@ -69,6 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         half.set_defaults(action=_run_half, module=module)
     _add_diff(commands)
     _add_test_event(commands)
+    _add_install_values(commands)
     _add_sweep(commands)
     _add_cost(commands)
     _add_demo(commands)
@@ -113,6 +114,19 @@ def _add_test_event(commands: Any) -> None:
     )
     testevent.add_arguments(command)
     command.set_defaults(action=testevent.run)
+
+
+def _add_install_values(commands: Any) -> None:
+    description = _sentence(installvalues.MEANING)
+    command = _described(
+        commands.add_parser,
+        description,
+        installvalues.DETAILS,
+        "install-values",
+        help=installvalues.MEANING,
+    )
+    installvalues.add_arguments(command)
+    command.set_defaults(action=installvalues.run)
 
 
 def _add_sweep(commands: Any) -> None:
