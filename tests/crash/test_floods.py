@@ -10,14 +10,16 @@ import threading
 from itertools import count
 from pathlib import Path
 
-from testbed.actions import hold_answer_until
+from listener.listen import MOST_HELD
+from testbed.actions import hold_answer_until, hold_until
 from testbed.installation import HarkProcess
 from testbed.request import Head
 from worlds.spine import await_until, unique
-from worlds.wired import ACKNOWLEDGE, RECEIVE, Wired
+from worlds.wired import ACKNOWLEDGE, OUTAGE, RECEIVE, Wired
 
 MANY = int(os.environ.get("HARK_TEST_FLOOD", "100"))
 PATIENCE = 90.0
+HELD = "hark_listener_messages_held"
 _BATCH = 10
 _MORE_MEMORY = 40 * 2**20
 """Bytes that a flood may cost the listener, its threads and connections included."""
@@ -83,6 +85,53 @@ def test_of_many_changes_with_poison_among_them_none_is_lost(
         assert spine.data(name) == {name: b"second"}
     assert wired.reads() == 2 * len(names), "a version cost more than one read"
     assert _resident(listener) - before < _MORE_MEMORY
+
+
+def test_while_no_note_can_be_written_a_bounded_number_is_held_and_none_acknowledged(
+    wired: Wired,
+) -> None:
+    """Of a thousand, all would be received within the minute if nothing bounded it."""
+    spine = wired.spine
+    names = [f"db-{number}" for number in range(5)]
+    wired.hide_for(120)
+    for name in names:
+        spine.create(name, "first")
+    wired.reconciler()
+    for name in names:
+        wired.serve(name, name)
+    for name in names:
+        spine.await_reason(name, "Synced")
+    versions = {name: spine.change(name, "second") for name in names}
+    rounds = MANY // len(names)
+    wired.deliver(
+        *(
+            wired.label_moved(name, versions[name], f"{name}-{turn}")
+            for turn in range(rounds)
+            for name in names
+        )
+    )
+
+    released = threading.Event()
+    slow = wired.kube.when(_status_patch, hold_until(released), times=None)
+    listener = wired.listener()
+    await_until(lambda: listener.metric(HELD), lambda held: held >= min(MANY, 200), "it holds many")
+    threading.Event().wait(OUTAGE)
+    assert listener.metric(HELD) <= MOST_HELD + _BATCH
+    assert wired.aws.count(ACKNOWLEDGE) == 0
+    assert wired.undone() == MANY
+
+    released.set()
+    slow.retire()
+    for name in names:
+        wired.await_synced(name, versions[name])
+        assert spine.data(name) == {name: b"second"}
+    await_until(wired.undone, lambda left: left == 0, "all is worked off", patience=PATIENCE)
+    assert wired.dead() == 0
+    assert wired.reads() == 2 * len(names)
+
+
+def _status_patch(head: Head) -> bool:
+    return head.method == "PATCH" and head.path.endswith("/status")
 
 
 def _resident(process: HarkProcess) -> int:

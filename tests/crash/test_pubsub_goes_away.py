@@ -21,6 +21,9 @@ from worlds.wired import OUTAGE
 
 UP = f'hark_listener_source_up{{source="pubsub:{PROJECT}/{TOPIC}"}}'
 """The listener has a queue in AWS too, which is not away."""
+FAILURES = "hark_listener_source_failures_total"
+UP = 'hark_listener_source_up{source="pubsub:shop-prod/hark"}'
+"""Of Pub/Sub alone: the queue of SQS beside it is well."""
 RETURN = 2
 """Seconds after which a message comes again that was not acknowledged."""
 
@@ -59,8 +62,7 @@ def test_what_is_announced_while_pubsub_is_away_is_worked_off_after(
     # A pull that was under way may still bring some; their acknowledgement is lost.
     for name in names:
         product.change(name, "second")
-    failures = "hark_listener_source_failures_total"
-    await_until(lambda: listener.metric(failures), lambda number: number >= 3, "it was tried again")
+    await_until(lambda: listener.metric(FAILURES), lambda number: number >= 3, "it was tried again")
     threading.Event().wait(OUTAGE)
     assert listener.metric(UP) == 0
     assert listener.get("/readyz")[0] == 200, "what is away takes nobody out of service"

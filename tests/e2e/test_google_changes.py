@@ -75,6 +75,41 @@ def test_a_version_disabled_and_a_secret_deleted_leave_the_secret_and_come_back(
     product.whole.await_synced(name)
 
 
+def test_an_alias_that_moves_is_followed_and_a_version_destroyed_leaves_the_secret(
+    product: Announced,
+) -> None:
+    name = unique("google")
+    resource, by_alias = secret_name(name), f"{name}-alias"
+    product.synced(name, "one")
+    product.manager.alias(resource, "live", "1")
+    product.apply(name, named=by_alias, data=[{"key": name, "name": "entry", "version": "live"}])
+    product.whole.await_data(by_alias, entry=b"one")
+    product.whole.await_synced(by_alias)
+
+    product.change(name, "two")
+    product.whole.await_data(name, entry=b"two")
+    assert product.whole.data(by_alias) == {"entry": b"one"}
+    product.manager.alias(resource, "live", "2")
+    product.announce("SECRET_UPDATE", name)
+    product.whole.await_data(by_alias, entry=b"two")
+
+    product.manager.destroy(resource, "2")
+    product.announce("SECRET_VERSION_DESTROY", name, "2")
+    for reader in (name, by_alias):
+        sentence = product.whole.await_complaint(reader, "Destroyed")
+        assert f"Version 2 of the secret {name} is destroyed." in sentence
+        assert product.whole.data(reader) == {"entry": b"two"}
+
+    product.manager.alias(resource, "live", "1")
+    product.announce("SECRET_UPDATE", name)
+    product.whole.await_data(by_alias, entry=b"one")
+    product.whole.await_synced(by_alias)
+    assert product.whole.data(name) == {"entry": b"two"}
+    product.change(name, "three")
+    product.whole.await_data(name, entry=b"three")
+    product.whole.await_synced(name)
+
+
 def test_an_entry_of_the_audit_log_is_a_change_and_poison_ends_in_the_dead_letter_topic(
     product: Announced,
 ) -> None:
