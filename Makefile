@@ -10,7 +10,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 # Programs with pins of their own, each a group of pyproject.toml and a lock.
-APART := checkov hadolint site
+APART := awscli checkov hadolint site
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 # What runs here has clusters of its own; the one that you happen to look at is never touched.

@@ -1,6 +1,5 @@
 """The chart on a real API server, as its user installs it; its pods run as processes here."""
 
-import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -14,7 +13,8 @@ from externalsecret.kubeapi import ApiRefusal, connect
 from testbed.cluster import Cluster
 from testbed.controlplane import ControlPlane
 from testbed.helm import Helm, HelmError
-from testbed.installation import COMMANDS, Half, HarkProcess, Installation
+from testbed.installation import Half, HarkProcess, Installation
+from worlds.pods import deployment, run_pod
 from worlds.spine import Spine, await_until, unique
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,29 +46,10 @@ class Installed:
         self.helm.close()
 
     def deployment(self, half: Half) -> dict[str, Any]:
-        path = f"/apis/apps/v1/namespaces/{self.spine.namespace}/deployments"
-        return self.spine.cluster.request("GET", f"{path}/{self.release}-{half}")
+        return deployment(self.spine.cluster, self.spine.namespace, self.release, half)
 
     def run(self, half: Half) -> HarkProcess:
-        """What the kubelet would run: the container's command and environment, as its account."""
-        pod = self.deployment(half)["spec"]["template"]["spec"]
-        [container] = pod["containers"]
-        assert container["args"] == [COMMANDS[half]]
-        fields = {
-            "metadata.name": f"{self.release}-{half}-{secrets.token_hex(4)}",
-            "metadata.namespace": self.spine.namespace,
-            "metadata.uid": "11111111-2222-3333-4444-555555555555",
-        }
-        environment = {
-            one["name"]: one.get("value") or fields[one["valueFrom"]["fieldRef"]["fieldPath"]]
-            for one in container["env"]
-        }
-        # Pods have addresses of their own, processes have not.
-        environment["METRICS_PORT"] = "0"
-        account = pod["serviceAccountName"]
-        process = self.installation.start(half, environment=environment, account=account)
-        process.await_ready()
-        return process
+        return run_pod(self.installation, self.deployment(half), half)
 
     def refused(self, half: Half, verb: str, path: str) -> bool:
         """Whether the half's own token is answered 403."""
