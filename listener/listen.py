@@ -103,11 +103,11 @@ class Listener:
     def _reject(self, deliveries: Sequence[Delivery]) -> None:
         self._hold.drop(deliveries)
         try:
-            self._source.reject(deliveries)
+            parked = self._source.reject(deliveries)
         except HarkError as error:
             log.warning("reject.failed", source=self._source.name, error=str(error))
         else:
-            self._ear.metrics.parked.labels(self._source.name).inc(len(deliveries))
+            self._ear.metrics.parked.labels(self._source.name).inc(parked)
 
     def _await_fresh(self) -> bool:
         """Wait while the watch is down, which it may have become during a long poll; False when

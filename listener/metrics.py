@@ -44,8 +44,8 @@ class ListenerMetrics:
         )
         self.parked = Counter(
             "hark_listener_messages_parked",
-            "Deliveries of unreadable messages that were refused: Event Grid and storage queues "
-            "then park the message, SQS and Pub/Sub after as many as the queue is set to.",
+            "Unreadable messages that come no more: refused, dropped or where dead letters are "
+            "kept. SQS tells where its queue may be looked at, Pub/Sub never.",
             ["source"],
             registry=registry,
         )

@@ -60,8 +60,10 @@ class Source(Protocol):
     def retry(self, deliveries: Sequence[Delivery], after: float) -> None:
         """Hand messages back, to be delivered again after so many seconds."""
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
-        """Leave messages that nobody can read to the dead-letter queue."""
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
+        """Leave messages that nobody can read to the dead-letter queue; gives how many of them are
+        known to come no more.
+        """
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         """Keep held messages ours for longer."""

@@ -121,13 +121,16 @@ class EventGridSource:
             with translated(self._what, "release"):
                 self._client.release(lock_tokens=_tokens(batch), release_delay=delay)
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
         """Let unreadable events be dead-lettered at once, or dropped where the subscription has no
-        place for dead letters. One whose lock was lost comes again, and is rejected then.
+        place for dead letters; gives how many were. One whose lock was lost comes again, and is
+        rejected then.
         """
+        gone = 0
         for batch in _batches(deliveries):
             with translated(self._what, "reject"):
-                self._client.reject(lock_tokens=_tokens(batch))
+                gone += len(_good(self._client.reject(lock_tokens=_tokens(batch))))
+        return gone
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         """Renew the locks of held events for the subscription's lock duration from now.

@@ -114,18 +114,20 @@ class PubSubSource:
         """
         self._modify(deliveries, min(max(math.ceil(after), 0), _LONGEST_RETRY))
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
         """Let unreadable messages come again soon, so that Google counts their deliveries.
 
         Only Google can move a message to the dead-letter topic, and it does so once it was
         delivered as often as the subscription's policy says. Where there is none, the wait doubles
-        with each attempt up to 10 minutes; this process counts them.
+        with each attempt up to 10 minutes; this process counts them. Which delivery was the last
+        is not told to who may only consume: it gives 0.
         """
         waits: defaultdict[int, list[Delivery]] = defaultdict(list)
         for delivery in deliveries:
             waits[self._reject_after(delivery)].append(delivery)
         for seconds, group in waits.items():
             self._modify(group, seconds)
+        return 0
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         """Keep messages ours for half a minute from now. One that Pub/Sub does not extend comes

@@ -7,6 +7,7 @@ SQS Developer Guide, visibility timeout). A call that raises may have done its w
 the deliveries; to make it again does no harm.
 """
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -61,6 +62,7 @@ class SqsSource:
         self._reject_seconds = reject_seconds
         self._settings_read = False
         self._dead_letter_queue: bool | None = None
+        self._most_receives = math.inf
         self._set_visibility(_USUAL_VISIBILITY)
 
     @property
@@ -87,7 +89,9 @@ class SqsSource:
                 raise
         else:
             attributes = reply.get("Attributes", {})
-            self._dead_letter_queue = "RedrivePolicy" in attributes
+            policy = attributes.get("RedrivePolicy")
+            self._dead_letter_queue = policy is not None
+            self._most_receives = _most_receives(policy or "")
             # A queue whose timeout is 0 hides nothing; our own one is sent with each receive.
             asked = int(attributes.get("VisibilityTimeout", 0)) or _USUAL_VISIBILITY
             self._set_visibility(min(asked, _LONGEST_VISIBILITY))
@@ -133,15 +137,17 @@ class SqsSource:
         seconds = min(max(math.ceil(after), 0), _LONGEST_RETRY)
         self._hide(deliveries, [seconds] * len(deliveries))
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
         """Let unreadable messages come again soon, so that their receive count rises.
 
         Only SQS can move a message to the dead-letter queue, and it does so once the message was
         received as often as the redrive policy's maxReceiveCount says. Where there is no such
         queue, or none is known of, the wait doubles with each attempt up to 15 minutes, so that a
-        message which nobody will ever take away does not make a bill.
+        message which nobody will ever take away does not make a bill. Gives how many were received
+        as often as that: SQS moves them when somebody would receive them next.
         """
         self._hide(deliveries, [self._reject_after(delivery) for delivery in deliveries])
+        return sum(delivery.attempts >= self._most_receives for delivery in deliveries)
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         """Hide held messages for one more visibility timeout from now.
@@ -183,6 +189,14 @@ class SqsSource:
             with translated(self._queue):
                 # Entries that fail need no care: such a message comes back by itself.
                 self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=batch)
+
+
+def _most_receives(policy: str) -> float:
+    """How often a redrive policy lets a message be received; the service writes it as JSON."""
+    try:
+        return float(json.loads(policy)["maxReceiveCount"])
+    except (KeyError, TypeError, ValueError):
+        return math.inf
 
 
 def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -113,13 +113,16 @@ class StorageQueueSource:
         seconds = min(max(math.ceil(after), 0), _LONGEST_HIDING)
         self._all(deliveries, lambda one: self._let_go(one, seconds))
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
-        """Let unreadable messages come again soon, until they are moved to the poison queue.
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
+        """Let unreadable messages come again soon, until they are moved to the poison queue; gives
+        how many were moved now.
 
         Where one cannot be moved, the wait doubles with each delivery up to 15 minutes, and that
         is raised. After seven days, or as its sender said, the queue forgets it.
         """
-        self._all(deliveries, self._reject)
+        moved: list[Delivery] = []
+        self._all(deliveries, lambda one: self._reject(one, moved))
+        return len(moved)
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         """Hide held messages for one more visibility timeout from now.
@@ -178,7 +181,7 @@ class StorageQueueSource:
             )
         held.pop_receipt, held.until = updated.pop_receipt or "", until
 
-    def _reject(self, delivery: Delivery) -> None:
+    def _reject(self, delivery: Delivery, moved: list[Delivery]) -> None:
         if delivery.attempts < self._pace.poison_after:
             self._let_go(delivery, self._pace.reject)
             return
@@ -189,6 +192,7 @@ class StorageQueueSource:
             self._let_go(delivery, min(self._pace.reject << doublings, _LONGEST_REJECT))
             raise
         self._delete(delivery)
+        moved.append(delivery)
 
     def _bury(self, content: str) -> None:
         try:

@@ -98,9 +98,10 @@ class VaultSource:
     def retry(self, deliveries: Sequence[Delivery], after: float) -> None:
         self._inbox.hide(deliveries, after)
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
         """There is no place for dead letters; they are counted, and the metadata tells the rest."""
         self._inbox.drop(deliveries)
+        return len(deliveries)
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         self._inbox.extend(deliveries)

@@ -142,9 +142,9 @@ class WebhookSource:
         """Tell the senders to come again, when the rest of what they sent is settled."""
         self._settle(deliveries, _is_late)
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the senders that they sent what nobody can read."""
-        self._settle(deliveries, _is_unreadable)
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
+        """Tell the senders that they sent what nobody can read; gives how many are told so."""
+        return len(deliveries) - len(self._settle(deliveries, _is_unreadable))
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         """Nobody else could be handed what is held here."""

@@ -79,6 +79,7 @@ def test_of_many_changes_with_poison_among_them_none_is_lost(
         wired.deliver(*good[:5], "{ is no message", *good[5:])
     await_until(wired.undone, lambda left: left == 0, "all is worked off", patience=PATIENCE)
     assert wired.dead() == rounds, "what nobody can read, and nothing else, ends there"
+    assert listener.metric("hark_listener_messages_parked_total") == rounds
     assert listener.metric("hark_listener_messages_acted_on_total") == MANY
     for name in names:
         wired.await_synced(name, versions[name])

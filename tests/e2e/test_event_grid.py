@@ -88,6 +88,7 @@ def test_a_new_version_reaches_the_secret_whatever_comes_with_it(cloud: Cloud) -
     cloud.spine.await_data("db", entry=b"second")
     cloud.await_worked_off()
     assert cloud.subscription.dead == [poison]
+    assert cloud.listener.metric("hark_listener_messages_parked_total") == 1
     assert cloud.reads() == 2
     heard = cloud.spine.status("db")["keys"].popitem()[1]["heard"]
     assert heard["via"] == "eventgrid"

@@ -264,6 +264,8 @@ def test_poison_ends_in_the_poison_queue_and_the_good_go_on(running: Cloud) -> N
     name = running.serve(vault, "db")
     poison = [unique("no event"), base64.b64encode(b"\xff\xfe\x00").decode(), '{"type": 7}']
     event = running.change(vault, "db")
+    parked = "hark_listener_messages_parked_total"
+    before = running.listener.metric(parked)
     running.queues.send(*poison[:2], json.dumps(event), poison[2])
     running.await_heard(name, event)
     await_until(
@@ -272,6 +274,11 @@ def test_poison_ends_in_the_poison_queue_and_the_good_go_on(running: Cloud) -> N
         "the poison is put aside",
     )
     running.await_worked_off()
+    await_until(
+        lambda: running.listener.metric(parked) - before,
+        lambda count: count == len(poison),
+        "each is counted once, however often it came",
+    )
     assert running.spine.data(name) == {"db": b"second"}
 
 

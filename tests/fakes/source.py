@@ -62,6 +62,8 @@ class FakeSource:
         self.not_deleted: set[int] = set()
         """Places of messages whose deletion the queue refuses."""
         self.is_closed = False
+        self.parks = 0
+        """What a rejection gives."""
         self._visibility = visibility
         self._most = most
         self._wait = wait
@@ -137,9 +139,10 @@ class FakeSource:
         self._admit(self._call("retry", deliveries, after))
         self._hide(deliveries, after)
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
         self._admit(self._call("reject", deliveries))
         self._hide(deliveries, self._visibility)
+        return self.parks
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
         self._admit(self._call("extend", deliveries))

@@ -92,7 +92,7 @@ class Queue:
     def retry(self, deliveries: Sequence[Delivery], after: float) -> None:
         """Nobody asks for it."""
 
-    def reject(self, deliveries: Sequence[Delivery]) -> None:
+    def reject(self, deliveries: Sequence[Delivery]) -> int:
         raise AssertionError(f"every message can be read, but {len(deliveries)} are rejected")
 
     def extend(self, deliveries: Sequence[Delivery]) -> None:
