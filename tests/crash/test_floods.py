@@ -18,7 +18,8 @@ from worlds.spine import await_until, unique
 from worlds.wired import ACKNOWLEDGE, OUTAGE, RECEIVE, Wired
 
 MANY = int(os.environ.get("HARK_TEST_FLOOD", "100"))
-PATIENCE = 90.0
+PATIENCE = 60.0 + MANY / 4
+"""Seconds for all to be worked off, on a machine with too much to do."""
 HELD = "hark_listener_messages_held"
 _BATCH = 10
 _MORE_MEMORY = 40 * 2**20
@@ -49,7 +50,8 @@ def test_messages_about_nothing_in_front_starve_nobody(wired: Wired) -> None:
     synced.set()
 
     assert spine.data("app") == {"db": b"second"}
-    wired.await_worked_off()
+    await_until(wired.undone, lambda left: left == 0, "all is worked off", patience=PATIENCE)
+    assert wired.dead() == 0
     assert wired.reads() == 2
     # They are acknowledged in batches too, and not one by one.
     assert wired.aws.count(ACKNOWLEDGE) <= MANY // 4
@@ -115,7 +117,8 @@ def test_while_no_note_can_be_written_a_bounded_number_is_held_and_none_acknowle
     released = threading.Event()
     slow = wired.kube.when(_status_patch, hold_until(released), times=None)
     listener = wired.listener()
-    await_until(lambda: listener.metric(HELD), lambda held: held >= min(MANY, 200), "it holds many")
+    # Once a note takes too long it receives no more, however few it has.
+    await_until(lambda: listener.metric(HELD), lambda held: held >= 2 * _BATCH, "it holds some")
     threading.Event().wait(OUTAGE)
     assert listener.metric(HELD) <= MOST_HELD + _BATCH
     assert wired.aws.count(ACKNOWLEDGE) == 0
