@@ -106,6 +106,8 @@ class Listener:
             parked = self._source.reject(deliveries)
         except HarkError as error:
             log.warning("reject.failed", source=self._source.name, error=str(error))
+        except Exception as fault:  # noqa: BLE001 - the neighbours are dealt with all the same
+            log.error("reject.fault", source=self._source.name, fault=whereabouts(fault))
         else:
             self._ear.metrics.parked.labels(self._source.name).inc(parked)
 
@@ -128,6 +130,8 @@ class Listener:
             self._source.retry(deliveries, after)
         except HarkError as error:
             log.warning("retry.failed", source=self._source.name, error=str(error))
+        except Exception as fault:  # noqa: BLE001 - as above
+            log.error("retry.fault", source=self._source.name, fault=whereabouts(fault))
 
     def _may_receive(self) -> bool:
         return (

@@ -738,6 +738,32 @@ def test_a_fault_of_ours_in_receiving_is_a_failure_of_the_source_too(
     assert [s.value for s in samples if s.name.endswith("source_up")] == [0.0]
 
 
+def test_a_fault_of_ours_in_rejecting_or_handing_back_keeps_no_neighbour(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError(CANARY)
+
+    def parse(delivery: Delivery) -> Meaning:
+        if delivery.body == CANARY:
+            raise ValueError(CANARY)
+        return _parse(delivery)
+
+    desk.add("one", "db")
+    monkeypatch.setattr(desk.source, "reject", broken)
+    monkeypatch.setattr(desk.source, "retry", broken)
+    desk.with_parse(parse)
+    with capture_logs() as logs:
+        desk.take("no json", CANARY, _moved(), CANARY)
+    desk.write_notes()
+    assert desk.heard("one") == ["e1"]
+    assert desk.acked() == [2]
+    assert len(desk.hold) == 0, "what is let go of comes again by itself"
+    faults = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert faults == ["message.fault"] * 2 + ["reject.fault"] + ["retry.fault"] * 2
+    assert CANARY not in str(logs)
+
+
 def test_one_that_cannot_be_told_of_its_note_leaves_no_other_untold(desk: Desk) -> None:
     told: list[bool] = []
 
