@@ -58,6 +58,10 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[_WORKER_INPUT] = node.config.stash[_LENDER].address
 
 
+AWS_CALLS = pytest.StashKey[set[str]]()
+"""Operations of AWS that were asked for through proxies in this process, such as GetSecretValue."""
+
+
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A real API server that all tests share: never stop it, and work in a `namespace`."""
@@ -105,10 +109,12 @@ def aws_account() -> str:
 
 
 @pytest.fixture
-def moto_proxy(moto: Moto) -> Iterator[WireProxy]:
+def moto_proxy(moto: Moto, request: pytest.FixtureRequest) -> Iterator[WireProxy]:
     """A proxy on the wire to AWS, for `moto.env(account, endpoint=proxy.url)`."""
     with WireProxy(moto.url) as proxy:
         yield proxy
+        called = {entry.head.aws_operation for entry in proxy.log} - {""}
+        request.config.stash.setdefault(AWS_CALLS, set()).update(called)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import yaml
 from externalsecret import definitions
 from testbed.cluster import MERGE_PATCH, ApiError, Cluster
 
-pytest_plugins = ["testbed.fixtures", "worlds.fixtures", "worlds.quickboto"]
+pytest_plugins = ["testbed.fixtures", "worlds.fixtures", "worlds.quickboto", "worlds.awscalls"]
 
 # On a busy machine a slow example is no failure: pytest's own timeout is for what hangs.
 hypothesis.settings.register_profile("patient", deadline=None)

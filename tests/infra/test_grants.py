@@ -12,6 +12,8 @@ import pytest
 from botocore import xform_name
 
 from testbed.awstemplate import read_template
+from worlds.awscalls import beyond
+from worlds.awscalls import granted as allowed
 
 ROOT = Path(__file__).parents[2]
 POLICIES = {
@@ -86,3 +88,8 @@ def test_the_calls_are_found_in_the_code() -> None:
         "ssm:DescribeParameters",
         "sts:AssumeRole",
     } <= called(RECONCILER[1])
+
+
+def test_a_call_that_no_policy_allows_would_fail_the_run() -> None:
+    assert beyond({"GetSecretValue", "DeleteMessageBatch", "SendMessage"}, allowed()) == set()
+    assert beyond({"DeleteSecret", "PurgeQueue"}, allowed()) == {"DeleteSecret", "PurgeQueue"}
