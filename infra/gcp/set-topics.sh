@@ -15,7 +15,7 @@ prefix=${3:-}
 gcloud secrets list --project "$project" --format "csv[no-heading](name.basename(),topics[].name.list())" |
   while IFS=, read -r name topics; do
     case $name in "$prefix"*) ;; *) continue ;; esac
-    case "$topics" in *"$topic"*) continue ;; esac
+    case ",$(echo "$topics" | tr -d '"' | tr ';' ',')," in *",$topic,"*) continue ;; esac
     echo "$name announces its changes from now on"
     gcloud secrets update "$name" --project "$project" --add-topics "$topic" --quiet </dev/null
   done
