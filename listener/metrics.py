@@ -115,7 +115,7 @@ class ListenerMetrics:
         )
         self.vault_paths = Gauge(
             "hark_listener_vault_paths",
-            "Paths in Vault by what the last look showed: watched, gone, denied.",
+            "Paths in Vault by what the last look showed: watched, gone, denied, failed.",
             ["state"],
             registry=registry,
         )

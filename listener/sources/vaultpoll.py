@@ -103,6 +103,10 @@ class VaultPoll:
         batch = [self._open.popleft() for _ in range(min(BATCH, len(self._open)))]
         looks = self._eyes.look(batch) if batch else {}
         failures = [look for look in looks.values() if isinstance(look, HarkError)]
+        for reference in batch:
+            if isinstance(looks[reference.entry], HarkError):
+                self._states[reference.entry] = "failed"
+        self._count()
         self._metrics.vault_looks.labels("failed").inc(len(failures))
         self._has_answer = self._has_answer or len(failures) < len(batch)
         if batch and len(failures) == len(batch):
@@ -170,7 +174,7 @@ class VaultPoll:
 
     def _count(self) -> None:
         states = list(self._states.values())
-        for state in ("watched", "gone", "denied"):
+        for state in ("watched", "gone", "denied", "failed"):
             self._metrics.vault_paths.labels(state).set(states.count(state))
 
 
