@@ -42,6 +42,7 @@ def beyond(called: Iterable[str], allowed: set[str]) -> set[str]:
     }
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A worker has ended: take over what it saw."""
     seen = getattr(node, "workeroutput", {}).get(_OUTPUT, ())
