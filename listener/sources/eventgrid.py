@@ -14,7 +14,6 @@ Azure pages: "Azure Event Grid's pull delivery - Overview", REST reference "Cons
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from externalsecret.errors import Retry
@@ -175,17 +174,11 @@ def _deliveries(answer: object) -> Iterator[Delivery]:
             body=json.dumps(row.get("event")),
             receipt=about["lockToken"],
             attempts=count if isinstance(count, int) else 1,
-            sent_at=_epoch(row.get("event")),
+            # When the event was queued is not told, and its own time may be any: a publisher's
+            # clock, or a change that somebody tells of days later.
+            sent_at=0.0,
             origin=Origin(),
         )
-
-
-def _epoch(event: object) -> float:
-    """When the event says that it happened: when it was queued is not told."""
-    try:
-        return datetime.fromisoformat(event["time"]).timestamp()  # type: ignore[index]
-    except (KeyError, OSError, OverflowError, TypeError, ValueError):
-        return 0.0
 
 
 def _tokens(deliveries: Sequence[Delivery]) -> list[str]:
