@@ -26,14 +26,15 @@ _IDLE_SECONDS = 30.0
 class KeptClient:
     """The administrator on one kept connection."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, timeout: float | None = 60.0) -> None:
+        """`timeout` in seconds of silence, of which a watch may have any amount (None)."""
         config = json.loads(cluster.admin_kubeconfig.read_text())
         self._headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
         address = urllib.parse.urlsplit(cluster.url)
         self._connection = http.client.HTTPSConnection(
             address.hostname or "",
             address.port,
-            timeout=60,
+            timeout=timeout,
             context=ssl.create_default_context(cafile=cluster.ca_file),
         )
         self._used_at = time.monotonic()

@@ -31,10 +31,14 @@ class Witness:
     """Watches from `__enter__` until `__exit__`."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
-        self._client = KeptClient(cluster)
+        # Silent for minutes while objects are made.
+        self._client = KeptClient(cluster, timeout=None)
         self._namespace = namespace
         self._changed = threading.Condition()
         self._seen: dict[Sight, float] = {}
+        self._missing: set[Sight] = set()
+        """Kept while somebody waits, so that a sight among thousands costs the machine nothing."""
+        self._has_ended = False
         self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
 
     def __enter__(self) -> Self:
@@ -50,15 +54,23 @@ class Witness:
         """When (monotonic) each was seen first; waits for them. Raises UnseenError."""
         wanted = list(sights)
         with self._changed:
-            if not self._changed.wait_for(lambda: self._seen.keys() >= set(wanted), seconds):
-                missing = [sight for sight in wanted if sight not in self._seen]
-                raise UnseenError(f"{len(missing)} of {len(wanted)} not seen, as {missing[:3]}")
+            self._missing = set(wanted) - self._seen.keys()
+            self._changed.wait_for(lambda: self._has_ended or not self._missing, seconds)
+            if self._missing:
+                why = "the watch has ended, and " if self._has_ended else ""
+                names = [name for name, _ in self._missing][:3]
+                raise UnseenError(
+                    f"{why}{len(self._missing)} of {len(wanted)} not seen, as {names}"
+                )
             return [self._seen[sight] for sight in wanted]
 
     def _watch(self) -> None:
         path = f"/api/v1/namespaces/{self._namespace}/secrets?watch=1&timeoutSeconds=3600"
         with contextlib.suppress(OSError, http.client.HTTPException):
             self._read(self._client.open("GET", path))
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
 
     def _read(self, answer: http.client.HTTPResponse) -> None:
         while line := answer.readline():
@@ -70,4 +82,6 @@ class Witness:
             sight = (secret["metadata"]["name"], base64.b64decode(coded).decode())
             with self._changed:
                 self._seen.setdefault(sight, at)
-                self._changed.notify_all()
+                self._missing.discard(sight)
+                if not self._missing:
+                    self._changed.notify_all()
