@@ -64,7 +64,8 @@ class Listener:
             try:
                 deliveries = self._source.receive()
             except HarkError as error:
-                self._complain(error)
+                if not self._ear.stop.is_set():
+                    self._complain(error)
                 continue
             except Exception as fault:  # noqa: BLE001 - its text may quote what was received
                 log.error("source.fault", source=self._source.name, fault=whereabouts(fault))

@@ -112,6 +112,10 @@ class PubSubSource:
         """Let messages come again after so many seconds, at most 10 minutes, and not before the
         subscription's own retry policy lets them.
         """
+        if after > 0 and not self._has_dead_letters:
+            # A fault of ours, which is borne a number of times and not for ever.
+            for delivery in deliveries:
+                self._remember(delivery)
         self._modify(deliveries, min(max(math.ceil(after), 0), _LONGEST_RETRY))
 
     def reject(self, deliveries: Sequence[Delivery]) -> int:

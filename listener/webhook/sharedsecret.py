@@ -60,11 +60,21 @@ def read_secrets(files: Sequence[Path]) -> Mapping[str, Sequence[bytes]]:
     found = {file.name: _digests(file) for file in files}
     if not found:
         raise _wrong("The folder of shared secrets is empty; put a file for each caller there.")
+    owners: dict[bytes, str] = {}
+    for name, digests in found.items():
+        for digest in digests:
+            other = owners.setdefault(digest, name)
+            if other != name:
+                # Whoever shows it would be judged by the scopes of either.
+                raise _wrong(f"{other} and {name} share a secret; give each caller one of his own.")
     return found
 
 
 def _digests(file: Path) -> Sequence[bytes]:
-    lines = [line.strip() for line in file.read_text(encoding="utf-8", errors="replace").split()]
+    text = file.read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if any(len(line.split()) > 1 for line in lines):
+        raise _wrong(f"The shared secret {file.name} has a blank in it; put each on its own line.")
     if not 1 <= len(lines) <= _MOST:
         raise _wrong(
             f"The shared secret {file.name} must be one line, or two while it is being replaced."

@@ -776,3 +776,16 @@ def test_one_that_cannot_be_told_of_its_note_leaves_no_other_untold(desk: Desk) 
         desk.write_notes()
     assert told == [True]
     assert CANARY not in str(logs)
+
+
+def test_a_receive_that_the_stop_ends_is_no_failure(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed() -> None:
+        desk.stop.set()
+        raise Retry("the connection was closed", reason=QUEUE_AWAY)
+
+    monkeypatch.setattr(desk.source, "receive", closed)
+    with capture_logs() as logs:
+        desk.listener.run()
+    assert logs == []

@@ -1,15 +1,19 @@
 """What PubSubSource makes of failures: said by a server on the wire, with the real SDK in front."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
+from google.pubsub_v1 import PubsubMessage, PullResponse, ReceivedMessage
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from externalsecret.errors import GiveUp, HarkError, Retry
 from listener.sources.contract import Delivery, Origin
 from listener.sources.pubsub import PubSubSource, open_pubsub
+from listener.sources.subscription import parse_subscription
 from testbed.grpcproxy import EVERY, GrpcProxy, GrpcRule, refuse
 from testbed.processgroup import free_port
 
@@ -175,3 +179,26 @@ def test_what_is_no_full_name_is_refused_in_a_sentence(path: str) -> None:
     with pytest.raises(GiveUp, match="is not the full name of a Pub/Sub subscription") as caught:
         open_pubsub(path)
     assert caught.value.reason == "InvalidSetting"
+
+
+def test_what_is_handed_back_for_a_fault_is_counted_where_google_counts_nothing() -> None:
+    message = PubsubMessage(message_id="m1", data=b"body")
+    reply = PullResponse(received_messages=[ReceivedMessage(ack_id="a1", message=message)])
+    client: Any = SimpleNamespace(
+        pull=lambda **_: reply, modify_ack_deadline=lambda **_: None, acknowledge=lambda **_: None
+    )
+    source = PubSubSource(
+        client,
+        parse_subscription("projects/shop/subscriptions/hark"),
+        wait_seconds=1.0,
+        reject_seconds=5,
+        held_seconds=30,
+    )
+    for attempt in (1, 2, 3):
+        (delivery,) = source.receive()
+        assert delivery.attempts == attempt
+        source.retry([delivery], 20.0)
+    (delivery,) = source.receive()
+    source.retry([delivery], 0.0)
+    (delivery,) = source.receive()
+    assert delivery.attempts == 4, "what is handed back at the stop was no fault"

@@ -68,3 +68,17 @@ def test_a_weak_file_is_refused_without_being_shown(text: str, tmp_path: Path) -
         read_secrets(secret_files(tmp_path))
     assert refusal.value.reason == "InvalidSharedSecret"
     assert not text or text not in str(refusal.value)
+
+
+def test_two_callers_may_not_share_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "first").write_text(SECRET)
+    (tmp_path / "second").write_text(f"{OTHER}\n{SECRET}\n")
+    with pytest.raises(GiveUp, match="first and second share a secret"):
+        read_secrets(secret_files(tmp_path))
+
+
+def test_two_words_on_a_line_are_not_two_secrets(tmp_path: Path) -> None:
+    (tmp_path / "caller").write_text(f"{SECRET} {OTHER}")
+    with pytest.raises(GiveUp, match="blank") as refused:
+        read_secrets(secret_files(tmp_path))
+    assert SECRET not in str(refused.value)
