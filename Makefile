@@ -69,6 +69,8 @@ tools: programs ## Provide a Kubernetes control plane, queues, helm and what tem
 	@$(BIN)/python -m testbed.pubsub >/dev/null
 	@$(BIN)/python -m testbed.helm >/dev/null
 	@$(BIN)/python -m testbed.actionlint >/dev/null
+	@$(BIN)/python -m testbed.hcl >/dev/null
+	@$(BIN)/python -m testbed.providers >/dev/null
 	@$(BIN)/python -m testbed.pythontool $(APART) >/dev/null
 
 programs: .venv/project

@@ -4,7 +4,7 @@ terraform {
   required_providers {
     azurerm = {
       source  = "hashicorp/azurerm"
-      version = ">= 4.31, < 5.0"
+      version = ">= 4.55, < 5.0"
     }
     # Namespace topics and their subscriptions, which azurerm does not know.
     azapi = {
