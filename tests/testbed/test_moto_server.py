@@ -54,7 +54,7 @@ def test_the_proxy_before_it_counts_reads_by_operation(
     moto: Moto, aws_account: str, moto_proxy: WireProxy
 ) -> None:
     secrets = client("secretsmanager", moto.env(aws_account, endpoint=moto_proxy.url))
-    secrets.create_secret(Name="db", SecretString="v1")
+    client("secretsmanager", moto.env(aws_account)).create_secret(Name="db", SecretString="v1")
     denied = actions.answer(
         400, b'{"__type": "AccessDeniedException", "message": "no"}', {"x-amzn-requestid": "1"}
     )

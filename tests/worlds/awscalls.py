@@ -19,6 +19,8 @@ from testbed.fixtures import AWS_CALLS
 TEMPLATE = Path(__file__).parents[2] / "infra" / "aws" / "hark-events.yaml"
 BY_ITS_USER = {"SendMessage", "PutEvents", "DescribeStacks"}
 """`hark test-event` and `hark install-values` work with the credentials of whoever types them."""
+BY_TRUST = {"AssumeRoleWithWebIdentity"}
+"""What a role's trust allows, and no policy."""
 _OUTPUT = "aws_calls"
 
 
