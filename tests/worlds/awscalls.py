@@ -40,7 +40,8 @@ def beyond(called: Iterable[str], allowed: set[str]) -> set[str]:
     return {
         operation
         for operation in called
-        if operation not in allowed | BY_ITS_USER and operation.removesuffix("Batch") not in allowed
+        if operation not in allowed | BY_ITS_USER | BY_TRUST
+        and operation.removesuffix("Batch") not in allowed
     }
 
 
